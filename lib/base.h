@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base.h - attributes and small macros that every file may use; no code
+ *
+ * Level 0. Included first by every file of lib/.
+ */
+#ifndef GCX_BASE_H
+#define GCX_BASE_H
+
+#ifndef GCX_IMPL
+#error "internal header of libgcx, not part of its API"
+#endif
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GCX_LIKELY(e) __builtin_expect(!!(e), 1)
+#define GCX_UNLIKELY(e) __builtin_expect(!!(e), 0)
+#define GCX_NOINLINE __attribute__((noinline))
+#define GCX_NORETURN __attribute__((noreturn))
+#define GCX_UNUSED __attribute__((unused))
+#define GCX_MUST_CHECK __attribute__((warn_unused_result))
+#define GCX_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+
+#define GCX_ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+#define GCX_CONTAINER_OF(ptr, type, member) \
+  ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define GCX_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define GCX_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* The value of @p is needed in a register or on the stack at this point: a
+ * compiler barrier that emits nothing. What it names is a root until here. */
+#define GCX_KEEP(p) __asm__ volatile("" : : "r"(p) : "memory")
+
+/* Pointers that the collector must not see are stored as their complement. */
+#define GCX_HIDE(p) (~(uintptr_t)(p))
+#define GCX_REVEAL(h) ((void *)~(uintptr_t)(h))
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bdw.h - every call into bdwgc; bdw.c is the only file that includes <gc/...>
+ *
+ * Stated with each function: may it be called in the stopped world ("stopped"),
+ * does it take the collector's lock ("locks").
+ */
+#ifndef GCX_BDW_H
+#define GCX_BDW_H
+
+#include <pthread.h>
+
+#include "assert.h"
+
+enum gcx__kind { GCX_KIND_ATOMIC = 0, GCX_KIND_NORMAL = 1 };
+
+/* The hooks of a collection, in the order in which they come. All with the
+ * collector's lock held. */
+struct gcx__bdw_hooks {
+  void (*before_stop)(void);  /* world running */
+  void (*push_roots)(void);   /* stopped: after bdwgc's own; push with
+                                 gcx__bdw_push() */
+  void (*mark_end)(bool roots_pushed); /* stopped: marking is complete */
+  void (*reclaim_end)(void);  /* world running: bdwgc's finalization is done */
+  /* world running, before the stop: a toggle reference was answered strong */
+  void (*toggle_strong)(void *object);
+  /* world running, between mark_end and reclaim_end: bdwgc keeps it for a
+   * finalizer that gcx knows nothing of */
+  void (*foreign_finalizer)(void *object);
+};
+
+/* Initialise bdwgc and install the hooks, chaining what is there. */
+void gcx__bdw_init(const struct gcx__bdw_hooks *hooks);
+
+/* Hooks that the program replaced since are installed again, in front of its
+ * own. False if one had been replaced: collections since the last call may have
+ * gone unseen. Locks. */
+bool gcx__bdw_check_hooks(void);
+
+/* What would silently stop detection (find-leak mode, GC_DONT_GC, ...): one
+ * sentence, or NULL. */
+const char *gcx__bdw_obstacle(void);
+
+/* ---- allocation; locks, may collect */
+/* A list of free cells of exactly @bytes (a multiple of 16, at most
+ * GCX__BDW_MANY_MAX), linked through their first word, stored straight into
+ * @ret_list; other words are zero for GCX_KIND_NORMAL, garbage for ATOMIC. */
+#define GCX__BDW_MANY_MAX 2048
+void gcx__bdw_alloc_many(size_t bytes, enum gcx__kind kind, void **ret_list);
+/* One cell of at least @bytes; its first word zero, else as above. */
+void *gcx__bdw_alloc(size_t bytes, enum gcx__kind kind);
+void gcx__bdw_free(void *base);
+
+/* ---- questions; stopped: yes; no lock */
+void *gcx__bdw_base(const void *p);         /* NULL: not in the collected heap */
+size_t gcx__bdw_cell_bytes(const void *base);
+bool gcx__bdw_is_atomic(const void *base);  /* holds no pointers */
+bool gcx__bdw_is_marked(const void *base);
+void gcx__bdw_set_mark(const void *base);
+/* Every address in the collected heap lies in [low, high). Stopped only. */
+void gcx__bdw_heap_bounds(uintptr_t *ret_low, uintptr_t *ret_high);
+uint64_t gcx__bdw_collections(void);        /* GC_get_gc_no, widened */
+uint64_t gcx__bdw_collections_seen(void);   /* mark_end hooks that ran */
+bool gcx__bdw_is_incremental(void);
+size_t gcx__bdw_heap_bytes(void);
+
+/* ---- roots: stopped, in push_roots only */
+void gcx__bdw_push(const void *low, const void *high); /* conservative words */
+
+/* ---- control */
+void gcx__bdw_collect(void);                /* full collection; locks */
+void gcx__bdw_collect_if_idle(void);
+void *gcx__bdw_with_lock(void *(*fn)(void *), void *arg);
+void *gcx__bdw_blocking(void *(*fn)(void *), void *arg); /* no suspend signal
+                                       meanwhile; @fn must not touch the heap */
+bool gcx__bdw_thread_register(void *stack_base); /* false: was registered */
+void gcx__bdw_thread_unregister(void);
+bool gcx__bdw_thread_is_registered(void);
+void gcx__bdw_set_stack_bottom(void *bottom); /* calling thread; under lock */
+void gcx__bdw_altstack(void *stack, size_t stack_bytes, void *alt,
+                       size_t alt_bytes);
+/* Wipe the dead part of the calling thread's stack. */
+void gcx__bdw_clear_stack(void);
+void gcx__bdw_atfork_order(void);
+/* Bounds of libgc's text, to tell its own calls of interposed functions. */
+bool gcx__bdw_is_own_code(uintptr_t pc);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * maps.h - the process's mappings as the kernel sees them
+ *
+ * Used with the world stopped: raw system calls, a caller's buffer, no lock.
+ */
+#ifndef GCX_MAPS_H
+#define GCX_MAPS_H
+
+#include "assert.h"
+
+struct gcx__mapping {
+  uintptr_t low;
+  uintptr_t high;
+  bool readable, writable, executable, shared;
+  bool is_anonymous; /* no file behind it (heap, stack, [anon:...] included) */
+  char name[64];     /* start of the path, "" if none: "[stack]", "[heap]" */
+};
+
+/* Calls @fn for each mapping in ascending order until it answers false. False
+ * if the list can't be read. */
+bool gcx__maps_walk(bool (*fn)(const struct gcx__mapping *m, void *arg),
+                    void *arg);
+
+/* Calls @fn for each run of resident pages in [low, high) (swapped-out pages
+ * count as resident: they hold data). False if residency can't be told; @fn was
+ * then called for the whole range. */
+bool gcx__maps_resident(uintptr_t low, uintptr_t high,
+                        void (*fn)(uintptr_t low, uintptr_t high, void *arg),
+                        void *arg);
+
+/* Copies memory of this process; fewer bytes than asked for if part of it was
+ * unmapped meanwhile. Never faults. */
+size_t gcx__maps_copy(void *to, uintptr_t from, size_t bytes);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * platform.h - the operating system: pages, threads' ids, clocks, raw output
+ *
+ * Level 1. Implemented by one file per system (platform-linux.c). Nothing here
+ * allocates, takes a lock or uses stdio, and everything may be called with the
+ * world stopped unless it says otherwise.
+ */
+#ifndef GCX_PLATFORM_H
+#define GCX_PLATFORM_H
+
+#include "assert.h"
+
+/* Called once, before anything else of this header. */
+void gcx__platform_init(void);
+
+size_t gcx__page_bytes(void);
+uint32_t gcx__tid(void);       /* kernel's id of the calling thread */
+bool gcx__is_secure(void);     /* setuid, setgid or file capabilities */
+uint64_t gcx__now_ns(void);    /* monotonic, precise */
+uint32_t gcx__now_ms(void);    /* since gcx__platform_init(), at most 10 ms
+                                  late, a few ns to ask; wraps at 49 days */
+
+/* Value of an environment variable, NULL if unset or if gcx__is_secure(). */
+const char *gcx__getenv(const char *name);
+
+/* All of it, through short writes and EINTR; false if it can't be written. */
+bool gcx__write(int fd, const void *bytes, size_t n);
+
+/* Wait while *@word is @value, at most @timeout_ms (UINT64_MAX: for ever);
+ * wake all who wait. No collector call: see gcx__blocking() in bdw.h. */
+void gcx__futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ms);
+void gcx__futex_wake(uint32_t *word);
+
+/* Name of a thread as the kernel knows it, "" if it is gone. */
+void gcx__thread_name(uint32_t tid, char *ret_name, size_t bytes);
+
+/* Absolute path of the running program, "" if unknown. */
+const char *gcx__exe_path(void);
+
+#endif

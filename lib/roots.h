@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * roots.h - what bdwgc does not look at: thread-local storage, thread-specific
+ *           data, alternate signal stacks, the malloc heap, registered regions
+ */
+#ifndef GCX_ROOTS_H
+#define GCX_ROOTS_H
+
+#include "assert.h"
+
+/* Learns the layout of threads and verifies it: values put on purpose into a
+ * __thread variable, a low and a high key must be found by the code that pushes
+ * roots. NULL if all is well, else one sentence: verdicts are then never fatal. */
+const char *gcx__roots_init(void);
+const char *gcx__roots_obstacle(void); /* the same sentence, later */
+
+void gcx__roots_before_stop(void); /* hook of bdw.h */
+void gcx__roots_push(void);        /* hook of bdw.h: stopped */
+
+/* Was everything pushed in the present stop? (memory, /proc, unknown threads).
+ * False: no verdict. Stopped, after gcx__roots_push(). */
+bool gcx__roots_complete(void);
+
+/* A region the program registered; 0, -ENOMEM, -EINVAL (NULL, 0 bytes, wraps). */
+int gcx__roots_add(void *start, size_t bytes);
+void gcx__roots_remove(void *start, size_t bytes);
+
+/* Mappings that libgc made are no roots (interpose.c tells). */
+void gcx__roots_note_bdw_mapping(uintptr_t low, uintptr_t high);
+
+/* The exit check: of the calling thread's stack only what lies above @sp counts,
+ * plus @regs; 0 and NULL: everything again. */
+void gcx__roots_set_exit_frame(uintptr_t sp, const uintptr_t *regs, size_t n);
+
+#endif

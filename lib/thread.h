@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread.h - gcx's own list of the threads of this process
+ *
+ * The collector's list leaves out threads inside GC_do_blocking and can't be
+ * walked; gcx needs one for thread-local roots, per-thread caches and births.
+ * Entries lie in vm memory and are reused, never freed, so a pointer to one
+ * stays readable for ever.
+ *
+ * A thread enters when it starts (interpose.c wraps pthread_create), or at its
+ * first call into gcx if it was started behind gcx's back; it leaves in the
+ * last round of its thread-specific destructors.
+ */
+#ifndef GCX_THREAD_H
+#define GCX_THREAD_H
+
+#include <pthread.h>
+
+#include "list.h"
+
+struct gcx__cells; /* cells.c: free cells and record numbers */
+struct gcx__trace; /* trace.c: what makes captures cheap */
+struct gcx__dispose_frame; /* lifecycle.c: dispose functions that are running */
+
+struct gcx__thread {
+  struct gcx__link link;       /* in the list of live, or of free entries */
+  pthread_t id;
+  uint32_t tid;
+  uint32_t generation;         /* counts reuses of this entry */
+  uintptr_t stack_low;         /* mapping of the stack: [low, high) */
+  uintptr_t stack_high;
+  uintptr_t altstack_low;      /* sigaltstack(), 0 if none */
+  uintptr_t altstack_high;
+  bool is_main;
+  bool registered_by_gcx;      /* gcx told the collector, gcx takes it back */
+  bool exiting;                /* in its thread-specific destructors */
+  uint32_t no_capture;         /* > 0: no unwinding (recursion, inside ld.so) */
+  struct gcx__cells *cells;    /* owned by the level that names the type */
+  struct gcx__trace *trace;
+  struct gcx__dispose_frame *disposing;
+  void *start_argument;        /* of a thread that has not begun: a root */
+};
+
+/* Level 1 knows nothing of the collector: whoever does (interpose.c) sets these
+ * before the second thread exists. They run on the thread in question. */
+struct gcx__thread_hooks {
+  void (*enter)(struct gcx__thread *t); /* just put on the list */
+  void (*leave)(struct gcx__thread *t); /* about to be taken off */
+};
+void gcx__thread_init(const struct gcx__thread_hooks *hooks);
+
+extern __thread struct gcx__thread *gcx__thread_current
+    __attribute__((tls_model("initial-exec")));
+
+struct gcx__thread *gcx__thread_enter(void); /* slow path of the next one */
+
+/* The calling thread's entry; made on the spot if there is none; NULL only if
+ * no memory can be had. */
+static inline struct gcx__thread *gcx__thread_self(void)
+{
+  struct gcx__thread *t = gcx__thread_current;
+  return GCX_LIKELY(t != NULL) ? t : gcx__thread_enter();
+}
+
+/* Walk all live entries. With the lock, or with the world stopped. */
+struct gcx__thread *gcx__thread_first(void);
+struct gcx__thread *gcx__thread_next(struct gcx__thread *t);
+void gcx__thread_lock(void);
+void gcx__thread_unlock(void);
+
+/* After fork, in the child: only the calling thread is left. @drop is called
+ * for each entry that vanished, before the entry is free. */
+void gcx__thread_after_fork(void (*drop)(struct gcx__thread *t));
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unwind.h - the seam to libunwind: the only file that includes it is
+ *            unwind-libunwind.c
+ */
+#ifndef GCX_UNWIND_H
+#define GCX_UNWIND_H
+
+#include "assert.h"
+
+/* State of a frame at the return into it: what continues a walk outwards. */
+struct gcx__frame {
+  uintptr_t pc; /* return address into this frame's function */
+  uintptr_t sp; /* stack pointer after that return (the callee's CFA) */
+  uintptr_t fp; /* rbp, x29 there */
+};
+
+/* The frame that called the function in which this stands (a public entry
+ * point of gcx): exact, since asking for the frame address makes the compiler
+ * keep one. A macro: it must be expanded in that very function. */
+#if defined(__x86_64__)
+#define GCX__CALLER_FRAME() \
+  ((struct gcx__frame){ (uintptr_t)__builtin_return_address(0), \
+                        (uintptr_t)__builtin_frame_address(0) + 16, \
+                        *(const uintptr_t *)__builtin_frame_address(0) })
+#else
+#define GCX__CALLER_FRAME() \
+  ((struct gcx__frame){ (uintptr_t)__builtin_extract_return_addr( \
+                            __builtin_return_address(0)), \
+                        0, 0 })
+#endif
+
+/* Return addresses from @start's outwards (pcs[0] == start->pc), at most @max,
+ * complete and slow; 0 if there is no stack to be had. After a library was
+ * closed (@careful) unw_backtrace() is wrong and each frame is stepped. */
+size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
+                   size_t max, bool careful);
+
+/* One step outwards from a frame, with what is needed to learn its rule. */
+struct gcx__unwind_step {
+  struct gcx__frame frame;  /* the frame itself */
+  struct gcx__frame caller; /* and the one it returns to */
+  uintptr_t fp_saved_at;    /* address of the stack slot that holds the caller's
+                               fp, 0 if it is still in the register */
+  bool is_signal;           /* a signal trampoline: no rule can be learnt */
+};
+/* Steps from @start's frame outwards; ret_steps[0].frame is @start's. */
+size_t gcx__unwind_steps(const struct gcx__frame *start,
+                         struct gcx__unwind_step *ret_steps, size_t max);
+
+/* First unwind of a thread allocates inside libunwind: do it now. */
+void gcx__unwind_prime(void);
+
+/* Frames above exit(): where did the process leave main? True if exit() was
+ * found on the calling thread's stack; then @ret_sp is the stack pointer of its
+ * caller, @ret_regs that frame's callee-saved registers (6 on x86-64: rbx, rbp,
+ * r12-r15; others: as many as there are, the rest 0), and @ret_main_returned
+ * whether that caller is the C start-up code and not the program. */
+bool gcx__unwind_find_exit(uintptr_t *ret_sp, uintptr_t ret_regs[12],
+                           bool *ret_main_returned);
+
+#endif
