@@ -45,7 +45,7 @@ const char *gcx__bdw_obstacle(void);
 /* A list of free cells of exactly @bytes (a multiple of 16, at most
  * GCX__BDW_MANY_MAX), linked through their first word, stored straight into
  * @ret_list; other words are zero for GCX_KIND_NORMAL, garbage for ATOMIC. */
-#define GCX__BDW_MANY_MAX 2048
+#define GCX__BDW_MANY_MAX 2032 /* of 2048 and more bdwgc makes whole blocks */
 void gcx__bdw_alloc_many(size_t bytes, enum gcx__kind kind, void **ret_list);
 /* One cell of at least @bytes; its first word zero, else as above. */
 void *gcx__bdw_alloc(size_t bytes, enum gcx__kind kind);
