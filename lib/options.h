@@ -9,6 +9,7 @@
 #ifndef GCX_OPTIONS_H
 #define GCX_OPTIONS_H
 
+#include "../include/gcx/report.h" /* enum gcx_format */
 #include "assert.h"
 
 enum gcx__leak { GCX_LEAK_ABORT, GCX_LEAK_EXIT, GCX_LEAK_REPORT, GCX_LEAK_DISPOSE, GCX_LEAK_OFF };
@@ -29,6 +30,7 @@ struct gcx__options {
 #undef GCX__OPT_ENUM
 #undef GCX__OPT_UINT
 #undef GCX__OPT_TEXT
+  uint64_t said; /* bit i: a source has set the option of row i */
 };
 
 /* Read-only after gcx__options_init(); tests may write to it. */

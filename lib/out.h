@@ -21,6 +21,8 @@ struct gcx__out {
   char *buffer;
   const char *prefix; /* put at the start of every line, or NULL */
   bool at_line_start;
+  int spare_fd;       /* takes over when fd can't be written, -1: none */
+  bool fell_back;     /* it has */
 };
 
 void gcx__out_init(struct gcx__out *o, int fd, char *buffer, size_t bytes);
