@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.c - ranked locks
+ *
+ * Each thread keeps the list of locks it holds; acquiring one whose rank is not
+ * above all of them is a gcx bug, found at the first such call and not at the
+ * first deadlock. The list is thread-local in the initial-exec model, so that
+ * asking (gcx__lock_any_held() on every capture) is one load, and no first
+ * touch can allocate.
+ *
+ * A trylock can't deadlock: it may go against the order.
+ */
+#include "lock.h"
+
+#include <string.h>
+
+#include "platform.h"
+
+struct lock_list {
+  uint32_t n;
+  const struct gcx__lock *held[GCX_RANK_COUNT];
+};
+
+static __thread struct lock_list lock_mine
+    __attribute__((tls_model("initial-exec")));
+static uint64_t lock_count;
+
+static enum gcx__rank highest_rank_held(void)
+{
+  enum gcx__rank highest = 0;
+
+  for (uint32_t i = 0; i < lock_mine.n; i++) {
+    highest = GCX_MAX(highest, lock_mine.held[i]->rank);
+  }
+  return highest;
+}
+
+static void list_add(struct gcx__lock *l)
+{
+  GCX_ASSERT(lock_mine.n < GCX_ARRAY_LENGTH(lock_mine.held));
+  lock_mine.held[lock_mine.n++] = l;
+  __atomic_store_n(&l->holder, gcx__tid(), __ATOMIC_RELAXED);
+}
+
+/* True if @l was on the list. Locks may be released in any order. */
+static bool list_remove(const struct gcx__lock *l)
+{
+  for (uint32_t i = lock_mine.n; i > 0; i--) {
+    if (lock_mine.held[i - 1] == l) {
+      memmove(&lock_mine.held[i - 1], &lock_mine.held[i],
+              (lock_mine.n - i) * sizeof(lock_mine.held[0]));
+      lock_mine.n--;
+      return true;
+    }
+  }
+  return false;
+}
+
+void gcx__lock(struct gcx__lock *l)
+{
+  int failure;
+
+  GCX_ASSERT(l->rank > highest_rank_held());
+  __atomic_add_fetch(&lock_count, 1, __ATOMIC_RELAXED);
+  failure = pthread_mutex_lock(&l->mutex);
+  GCX_ASSERT(failure == 0);
+  list_add(l);
+}
+
+bool gcx__trylock(struct gcx__lock *l)
+{
+  if (gcx__lock_held(l) || pthread_mutex_trylock(&l->mutex) != 0) {
+    return false;
+  }
+  __atomic_add_fetch(&lock_count, 1, __ATOMIC_RELAXED);
+  list_add(l);
+  return true;
+}
+
+void gcx__unlock(struct gcx__lock *l)
+{
+  bool was_held = list_remove(l);
+  int failure;
+
+  GCX_ASSERT(was_held);
+  __atomic_store_n(&l->holder, 0, __ATOMIC_RELAXED);
+  failure = pthread_mutex_unlock(&l->mutex);
+  GCX_ASSERT(failure == 0);
+}
+
+bool gcx__lock_held(const struct gcx__lock *l)
+{
+  for (uint32_t i = 0; i < lock_mine.n; i++) {
+    if (lock_mine.held[i] == l) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void gcx__lock_reinit(struct gcx__lock *l)
+{
+  static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+
+  (void)list_remove(l);
+  l->mutex = fresh;
+  l->holder = 0;
+}
+
+bool gcx__lock_any_held(void)
+{
+  return lock_mine.n != 0;
+}
+
+uint64_t gcx__lock_count(void)
+{
+  return __atomic_load_n(&lock_count, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * platform-linux.c - the operating system, on Linux
+ *
+ * Raw system calls wherever libc might take a lock, allocate, be a point of
+ * cancellation, or be interposed by gcx itself. errno is left as it was: gcx
+ * runs inside functions of the program that must not change it.
+ *
+ * State: what doesn't change while the process lives (page size, path), set by
+ * gcx__platform_init(); the id of a thread, cached per thread and dropped in
+ * the child of a fork.
+ */
+#include "platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static size_t platform_page_bytes = 4096;
+static uint64_t platform_start_ms;
+static char platform_exe[PATH_MAX];
+static bool platform_ready;
+
+static __thread uint32_t platform_tid __attribute__((tls_model("initial-exec")));
+
+static uint64_t clock_ns(clockid_t id)
+{
+  struct timespec ts = { 0, 0 };
+
+  (void)clock_gettime(id, &ts); /* vdso: neither lock nor errno */
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void forget_tid(void)
+{
+  platform_tid = 0;
+}
+
+static void read_exe_path(void)
+{
+  int saved = errno;
+  long n = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", platform_exe,
+                   sizeof(platform_exe) - 1);
+
+  platform_exe[n > 0 ? n : 0] = '\0';
+  errno = saved;
+}
+
+void gcx__platform_init(void)
+{
+  if (platform_ready) {
+    return;
+  }
+  platform_page_bytes = (size_t)getauxval(AT_PAGESZ);
+  platform_start_ms = clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
+  read_exe_path();
+  (void)pthread_atfork(NULL, NULL, forget_tid);
+  platform_ready = true;
+}
+
+size_t gcx__page_bytes(void)
+{
+  return platform_page_bytes;
+}
+
+uint32_t gcx__tid(void)
+{
+  if (GCX_UNLIKELY(platform_tid == 0)) {
+    platform_tid = (uint32_t)syscall(SYS_gettid);
+  }
+  return platform_tid;
+}
+
+bool gcx__is_secure(void)
+{
+  return getauxval(AT_SECURE) != 0;
+}
+
+uint64_t gcx__now_ns(void)
+{
+  return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint32_t gcx__now_ms(void)
+{
+  return (uint32_t)(clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000u -
+                    platform_start_ms);
+}
+
+const char *gcx__getenv(const char *name)
+{
+  return gcx__is_secure() ? NULL : getenv(name);
+}
+
+bool gcx__write(int fd, const void *bytes, size_t n)
+{
+  const char *at = bytes;
+  int saved = errno;
+
+  while (n > 0) {
+    long done = syscall(SYS_write, fd, at, n);
+
+    if (done < 0 && errno == EINTR) {
+      continue;
+    }
+    if (done <= 0) {
+      break;
+    }
+    at += done;
+    n -= (size_t)done;
+  }
+  errno = saved;
+  return n == 0;
+}
+
+void gcx__futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ms)
+{
+  struct timespec ts = { (time_t)(timeout_ms / 1000u),
+                         (long)(timeout_ms % 1000u) * 1000000L };
+  int saved = errno;
+
+  (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
+                timeout_ms == UINT64_MAX ? NULL : &ts, NULL, 0);
+  errno = saved;
+}
+
+void gcx__futex_wake(uint32_t *word)
+{
+  int saved = errno;
+
+  (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+  errno = saved;
+}
+
+/* "/proc/self/task/<tid>/comm" without stdio. */
+static void comm_path(uint32_t tid, char path[48])
+{
+  static const char head[] = "/proc/self/task/";
+  char digits[12];
+  size_t at = sizeof(digits);
+  size_t used = sizeof(head) - 1;
+
+  do {
+    digits[--at] = (char)('0' + tid % 10);
+    tid /= 10;
+  } while (tid != 0);
+  memcpy(path, head, used);
+  memcpy(path + used, digits + at, sizeof(digits) - at);
+  used += sizeof(digits) - at;
+  memcpy(path + used, "/comm", sizeof("/comm"));
+}
+
+void gcx__thread_name(uint32_t tid, char *ret_name, size_t bytes)
+{
+  char path[48];
+  int saved = errno;
+  long fd, n = 0;
+
+  GCX_ASSERT(bytes > 0);
+  comm_path(tid, path);
+  fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    n = syscall(SYS_read, (int)fd, ret_name, bytes - 1);
+    (void)syscall(SYS_close, (int)fd);
+  }
+  n = n > 0 ? n : 0;
+  if (n > 0 && ret_name[n - 1] == '\n') {
+    n--;
+  }
+  ret_name[n] = '\0';
+  errno = saved;
+}
+
+const char *gcx__exe_path(void)
+{
+  return platform_exe;
+}
