@@ -39,10 +39,13 @@ struct gcx__thread {
   struct gcx__trace *trace;
   struct gcx__dispose_frame *disposing;
   void *start_argument;        /* of a thread that has not begun: a root */
+  void (*start)(void);         /* its function, cast; interpose.c knows the type */
+  uint32_t exit_rounds;        /* calls of our key's destructor so far */
 };
 
 /* Level 1 knows nothing of the collector: whoever does (interpose.c) sets these
- * before the second thread exists. They run on the thread in question. */
+ * before the second thread exists. They run on the thread in question; if that
+ * which sets them is on the list already, enter runs for it at once. */
 struct gcx__thread_hooks {
   void (*enter)(struct gcx__thread *t); /* just put on the list */
   void (*leave)(struct gcx__thread *t); /* about to be taken off */
@@ -62,14 +65,27 @@ static inline struct gcx__thread *gcx__thread_self(void)
   return GCX_LIKELY(t != NULL) ? t : gcx__thread_enter();
 }
 
+/* For whoever wraps pthread_create(): an entry on the list for a thread to come,
+ * with stack_high 0 and its start_argument a root (NULL: no memory); the new
+ * thread makes it its own, the hook runs; or there was no thread after all. */
+struct gcx__thread *gcx__thread_prepare(void (*start)(void), void *argument);
+void gcx__thread_begin(struct gcx__thread *t);
+void gcx__thread_cancel(struct gcx__thread *t);
+
 /* Walk all live entries. With the lock, or with the world stopped. */
 struct gcx__thread *gcx__thread_first(void);
 struct gcx__thread *gcx__thread_next(struct gcx__thread *t);
 void gcx__thread_lock(void);
 void gcx__thread_unlock(void);
 
-/* After fork, in the child: only the calling thread is left. @drop is called
- * for each entry that vanished, before the entry is free. */
+/* The entries whose threads are gone still tell where their stacks were: glibc
+ * keeps stacks for reuse. World stopped. */
+struct gcx__thread *gcx__thread_first_free(void);
+struct gcx__thread *gcx__thread_next_free(struct gcx__thread *t);
+
+/* After fork, in the child, which must hold the lock: only the calling thread is
+ * left. @drop (or NULL) is called for each entry that vanished, before the entry
+ * is free. The lock is free afterwards. */
 void gcx__thread_after_fork(void (*drop)(struct gcx__thread *t));
 
 #endif
