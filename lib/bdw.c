@@ -7,6 +7,7 @@
  *
  *   toggle callbacks      world running  bdw_on_toggle   -> toggle_strong
  *   PRE_STOP_WORLD        world running  bdw_on_event    -> before_stop
+ *   THREAD_SUSPENDED      stopping       bdw_on_thread   -> thread_suspended
  *   POST_STOP_WORLD       stopped        bdw_on_event
  *   push_other_roots      stopped        bdw_on_push     -> push_roots
  *   MARK_END              stopped        bdw_on_event    -> mark_end
@@ -64,6 +65,7 @@ extern void *GC_greatest_plausible_heap_addr __attribute__((weak));
 static const struct gcx__bdw_hooks *bdw_hooks;
 static uint64_t bdw_first_collection; /* GC_get_gc_no() when hooks went in */
 static uint64_t bdw_seen;
+static uint32_t bdw_starter; /* who is in gcx__bdw_init() */
 static bool bdw_stopped;
 static bool bdw_pushed; /* in the present stop */
 
@@ -73,11 +75,12 @@ struct bdw_chain {
   unsigned depth; /* calls of ours that are active */
 };
 static struct bdw_chain bdw_event_chain, bdw_push_chain, bdw_await_chain,
-    bdw_toggle_chain;
+    bdw_toggle_chain, bdw_thread_chain;
 static GC_on_collection_event_proc bdw_event_old[BDW_CHAIN_MAX];
 static GC_push_other_roots_proc bdw_push_old[BDW_CHAIN_MAX];
 static GC_await_finalize_proc bdw_await_old[BDW_CHAIN_MAX];
 static GC_toggleref_func bdw_toggle_old[BDW_CHAIN_MAX];
+static GC_on_thread_event_proc bdw_thread_old[BDW_CHAIN_MAX];
 
 static uintptr_t bdw_text_low, bdw_text_high;
 
@@ -168,6 +171,17 @@ static GC_ToggleRefStatus GC_CALLBACK bdw_on_toggle(void *object)
   return status;
 }
 
+static void GC_CALLBACK bdw_on_thread(GC_EventType event, void *id)
+{
+  int i = bdw_chain_enter(&bdw_thread_chain);
+
+  if (i >= 0 && bdw_thread_old[i] != NULL)
+    bdw_thread_old[i](event, id);
+  if (bdw_chain_leave(&bdw_thread_chain) &&
+      event == GC_EVENT_THREAD_SUSPENDED && bdw_hooks->thread_suspended != NULL)
+    bdw_hooks->thread_suspended((pthread_t)id);
+}
+
 /* For each kind of hook: is ours the one that is called? If not, what is there
  * goes on the chain and ours in front of it. The getters and setters take the
  * collector's lock one by one; a hook that the program sets in between is found
@@ -193,6 +207,8 @@ BDW_INSTALL(await, GC_await_finalize_proc, GC_get_await_finalize_proc,
             GC_set_await_finalize_proc, bdw_on_await)
 BDW_INSTALL(toggle, GC_toggleref_func, GC_get_toggleref_func,
             GC_set_toggleref_func, bdw_on_toggle)
+BDW_INSTALL(thread, GC_on_thread_event_proc, GC_get_on_thread_event,
+            GC_set_on_thread_event, bdw_on_thread)
 
 /* Two threads must not extend a chain at once: who finds another at it leaves it
  * to that one. The owner is noted as a process, for the child of a fork. */
@@ -208,6 +224,7 @@ static bool bdw_install_all(void)
   intact = bdw_install_push();
   intact = bdw_install_await() && intact;
   intact = bdw_install_toggle() && intact;
+  intact = bdw_install_thread() && intact;
   intact = bdw_install_event() && intact;
   __atomic_store_n(&bdw_installing, 0, __ATOMIC_RELEASE);
   return intact;
@@ -256,11 +273,20 @@ void gcx__bdw_init(const struct gcx__bdw_hooks *hooks)
 {
   GCX_ASSERT(hooks != NULL && bdw_hooks == NULL);
   bdw_hooks = hooks;
+  __atomic_store_n(&bdw_starter, gcx__tid(), __ATOMIC_RELAXED);
   bdw_start_collector();
   GC_allow_register_threads();
   bdw_expand();
   (void)bdw_install_all();
   (void)GC_call_with_alloc_lock(bdw_note_first, NULL);
+  __atomic_store_n(&bdw_starter, 0, __ATOMIC_RELAXED);
+}
+
+bool gcx__bdw_is_starting(void)
+{
+  uint32_t starter = __atomic_load_n(&bdw_starter, __ATOMIC_RELAXED);
+
+  return starter != 0 && starter == gcx__tid();
 }
 
 const char *gcx__bdw_obstacle(void)
@@ -449,6 +475,12 @@ GCX_NOINLINE void gcx__bdw_clear_stack(void)
   if (bytes != 0)
     bdw_wipe_below(bytes);
   __asm__ volatile("" : : : "memory"); /* no tail call */
+}
+
+void gcx__bdw_signals(int *ret_suspend, int *ret_restart)
+{
+  *ret_suspend = GCX_MAX(GC_get_suspend_signal(), 0);
+  *ret_restart = GCX_MAX(GC_get_thr_restart_signal(), 0);
 }
 
 /* Prepare handlers run last registered first: bdwgc's, which takes its lock and

@@ -17,16 +17,18 @@ enum gcx__kind { GCX_KIND_ATOMIC = 0, GCX_KIND_NORMAL = 1 };
 /* The hooks of a collection, in the order in which they come. All with the
  * collector's lock held. */
 struct gcx__bdw_hooks {
-  void (*before_stop)(void);  /* world running */
-  void (*push_roots)(void);   /* stopped: after bdwgc's own; push with
+  void (*before_stop)(void);           /* world running */
+  void (*push_roots)(void);            /* stopped: after bdwgc's own; push with
                                  gcx__bdw_push() */
   void (*mark_end)(bool roots_pushed); /* stopped: marking is complete */
-  void (*reclaim_end)(void);  /* world running: bdwgc's finalization is done */
+  void (*reclaim_end)(void); /* world running: bdwgc's finalization is done */
   /* world running, before the stop: a toggle reference was answered strong */
   void (*toggle_strong)(void *object);
   /* world running, between mark_end and reclaim_end: bdwgc keeps it for a
    * finalizer that gcx knows nothing of */
   void (*foreign_finalizer)(void *object);
+  /* while the world is being stopped: a thread was told to; may be NULL */
+  void (*thread_suspended)(pthread_t id);
 };
 
 /* Initialise bdwgc and install the hooks, chaining what is there. */
@@ -52,15 +54,15 @@ void *gcx__bdw_alloc(size_t bytes, enum gcx__kind kind);
 void gcx__bdw_free(void *base);
 
 /* ---- questions; stopped: yes; no lock */
-void *gcx__bdw_base(const void *p);         /* NULL: not in the collected heap */
+void *gcx__bdw_base(const void *p); /* NULL: not in the collected heap */
 size_t gcx__bdw_cell_bytes(const void *base);
-bool gcx__bdw_is_atomic(const void *base);  /* holds no pointers */
+bool gcx__bdw_is_atomic(const void *base); /* holds no pointers */
 bool gcx__bdw_is_marked(const void *base);
 void gcx__bdw_set_mark(const void *base);
 /* Every address in the collected heap lies in [low, high). Stopped only. */
 void gcx__bdw_heap_bounds(uintptr_t *ret_low, uintptr_t *ret_high);
-uint64_t gcx__bdw_collections(void);        /* GC_get_gc_no, widened */
-uint64_t gcx__bdw_collections_seen(void);   /* mark_end hooks that ran */
+uint64_t gcx__bdw_collections(void);      /* GC_get_gc_no, widened */
+uint64_t gcx__bdw_collections_seen(void); /* mark_end hooks that ran */
 bool gcx__bdw_is_incremental(void);
 size_t gcx__bdw_heap_bytes(void);
 
@@ -68,7 +70,7 @@ size_t gcx__bdw_heap_bytes(void);
 void gcx__bdw_push(const void *low, const void *high); /* conservative words */
 
 /* ---- control */
-void gcx__bdw_collect(void);                /* full collection; locks */
+void gcx__bdw_collect(void); /* full collection; locks */
 void gcx__bdw_collect_if_idle(void);
 void *gcx__bdw_with_lock(void *(*fn)(void *), void *arg);
 void *gcx__bdw_blocking(void *(*fn)(void *), void *arg); /* no suspend signal
@@ -82,6 +84,9 @@ void gcx__bdw_altstack(void *stack, size_t stack_bytes, void *alt,
 /* Wipe the dead part of the calling thread's stack. */
 void gcx__bdw_clear_stack(void);
 void gcx__bdw_atfork_order(void);
+/* The two signals that stop and resume threads; 0 if not known yet. */
+void gcx__bdw_signals(int *ret_suspend, int *ret_restart);
+bool gcx__bdw_is_starting(void); /* calling thread inside gcx__bdw_init() */
 /* Bounds of libgc's text, to tell its own calls of interposed functions. */
 bool gcx__bdw_is_own_code(uintptr_t pc);
 

@@ -29,6 +29,11 @@ bool gcx__maps_resident(uintptr_t low, uintptr_t high,
                         void (*fn)(uintptr_t low, uintptr_t high, void *arg),
                         void *arg);
 
+/* Between these two, the files that gcx__maps_resident() and gcx__maps_copy()
+ * read are kept open. World stopped, one thread. */
+void gcx__maps_session_begin(void);
+void gcx__maps_session_end(void);
+
 /* Copies memory of this process; fewer bytes than asked for if part of it was
  * unmapped meanwhile. Never faults. */
 size_t gcx__maps_copy(void *to, uintptr_t from, size_t bytes);

@@ -18,29 +18,33 @@
 
 #include "list.h"
 
-struct gcx__cells; /* cells.c: free cells and record numbers */
-struct gcx__trace; /* trace.c: what makes captures cheap */
+struct gcx__cells;         /* cells.c: free cells and record numbers */
+struct gcx__trace;         /* trace.c: what makes captures cheap */
 struct gcx__dispose_frame; /* lifecycle.c: dispose functions that are running */
 
 struct gcx__thread {
-  struct gcx__link link;       /* in the list of live, or of free entries */
+  struct gcx__link link; /* in the list of live, or of free entries */
   pthread_t id;
   uint32_t tid;
-  uint32_t generation;         /* counts reuses of this entry */
-  uintptr_t stack_low;         /* mapping of the stack: [low, high) */
+  uint32_t generation; /* counts reuses of this entry */
+  uintptr_t stack_low; /* mapping of the stack: [low, high) */
   uintptr_t stack_high;
-  uintptr_t altstack_low;      /* sigaltstack(), 0 if none */
+  uintptr_t altstack_low; /* sigaltstack(), 0 if none */
   uintptr_t altstack_high;
   bool is_main;
-  bool registered_by_gcx;      /* gcx told the collector, gcx takes it back */
-  bool exiting;                /* in its thread-specific destructors */
-  uint32_t no_capture;         /* > 0: no unwinding (recursion, inside ld.so) */
-  struct gcx__cells *cells;    /* owned by the level that names the type */
+  bool registered_by_gcx;   /* gcx told the collector, gcx takes it back */
+  bool exiting;             /* in its thread-specific destructors */
+  uint32_t no_capture;      /* > 0: no unwinding (recursion, inside ld.so) */
+  struct gcx__cells *cells; /* owned by the level that names the type */
   struct gcx__trace *trace;
   struct gcx__dispose_frame *disposing;
-  void *start_argument;        /* of a thread that has not begun: a root */
-  void (*start)(void);         /* its function, cast; interpose.c knows the type */
-  uint32_t exit_rounds;        /* calls of our key's destructor so far */
+  void *start_argument; /* of a thread that has not begun: a root */
+  void (*start)(void);  /* its function, cast; interpose.c knows the type */
+  bool is_marker;              /* bdwgc's own: listed for its stack alone */
+  bool own_stack;              /* program made it (pthread_attr_setstack) */
+  bool scanned;                /* bdwgc knows the thread, scans its live stack */
+  bool start_is_bdwgc;  /* the collector's own start routine: it registers */
+  uint32_t exit_rounds; /* calls of our key's destructor so far */
 };
 
 /* Level 1 knows nothing of the collector: whoever does (interpose.c) sets these
