@@ -12,17 +12,17 @@
 #include "assert.h"
 
 struct gcx__module {
-  uintptr_t low;        /* first and one past the last mapped byte */
+  uintptr_t low; /* first and one past the last mapped byte */
   uintptr_t high;
-  uintptr_t bias;       /* load bias: run-time address minus file's address */
-  size_t tls_module;    /* module id of its PT_TLS, 0 if none */
+  uintptr_t bias;    /* load bias: run-time address minus file's address */
+  size_t tls_module; /* module id of its PT_TLS, 0 if none */
   size_t tls_bytes;
   uint32_t first_epoch; /* epochs in which it was mapped: [first, last) */
   uint32_t last_epoch;  /* UINT32_MAX while it is loaded */
   uint8_t build_id[32];
   uint8_t build_id_bytes;
-  bool is_main;         /* the executable */
-  const char *path;     /* absolute where known; kept for ever */
+  bool is_main;     /* the executable */
+  const char *path; /* absolute where known; kept for ever */
 };
 
 void gcx__modules_init(void);
@@ -40,6 +40,11 @@ uint32_t gcx__modules_epoch(void);
 
 /* Module that contained @pc in @epoch, or NULL. Lock-free. */
 const struct gcx__module *gcx__modules_find(uintptr_t pc, uint32_t epoch);
+
+/* Call @fn for each module that was unloaded in an epoch after @since. */
+void gcx__modules_unloaded(uint32_t since_epoch,
+                           void (*fn)(const struct gcx__module *m, void *arg),
+                           void *arg);
 
 /* All modules ever seen, by index from 0; NULL past the last. Lock-free, also
  * in a stopped world. */

@@ -21,6 +21,11 @@ uint32_t gcx__trace_site(struct gcx__thread *t, const struct gcx__frame *start);
 size_t gcx__trace_pcs(struct gcx__thread *t, const struct gcx__frame *start,
                       uintptr_t *ret_pcs, size_t max);
 
+/* gcx__modules_refresh() and all that follows from an unload: stacks through the
+ * library are retired, what was learnt is dropped. True if there was one. For
+ * whoever closes libraries, at once. Takes ld.so's lock. */
+bool gcx__trace_refresh(void);
+
 /* Everything learnt about code addresses is void (a library was unloaded). */
 void gcx__trace_flush(void);
 

@@ -19,15 +19,15 @@ struct gcx__frame {
  * point of gcx): exact, since asking for the frame address makes the compiler
  * keep one. A macro: it must be expanded in that very function. */
 #if defined(__x86_64__)
-#define GCX__CALLER_FRAME() \
-  ((struct gcx__frame){ (uintptr_t)__builtin_return_address(0), \
+#define GCX__CALLER_FRAME()                                         \
+  ((struct gcx__frame){ (uintptr_t)__builtin_return_address(0),     \
                         (uintptr_t)__builtin_frame_address(0) + 16, \
                         *(const uintptr_t *)__builtin_frame_address(0) })
 #else
-#define GCX__CALLER_FRAME() \
-  ((struct gcx__frame){ (uintptr_t)__builtin_extract_return_addr( \
-                            __builtin_return_address(0)), \
-                        0, 0 })
+#define GCX__CALLER_FRAME()                                                  \
+  ((struct gcx__frame){                                                      \
+      (uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0)), \
+      0, 0 })
 #endif
 
 /* Return addresses from @start's outwards (pcs[0] == start->pc), at most @max,
@@ -43,6 +43,7 @@ struct gcx__unwind_step {
   uintptr_t fp_saved_at;    /* address of the stack slot that holds the caller's
                                fp, 0 if it is still in the register */
   bool is_signal;           /* a signal trampoline: no rule can be learnt */
+  bool is_outermost;        /* nothing called it: @caller is all 0 */
 };
 /* Steps from @start's frame outwards; ret_steps[0].frame is @start's. */
 size_t gcx__unwind_steps(const struct gcx__frame *start,

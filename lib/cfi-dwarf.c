@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cfi-dwarf.c - an interpreter of .eh_frame for the simplest frames
+ *
+ * Finds the description of an address through the sorted table in
+ * .eh_frame_hdr and runs its instructions up to that address, keeping the three
+ * things that matter: the rule of the CFA, of the frame pointer, and of the
+ * return address. All else is skipped. What isn't understood makes the answer
+ * "no", never a guess: expressions, other registers, signal frames, tables of
+ * an unusual encoding.
+ *
+ * Runs inside dl_iterate_phdr(), so that the library can't be unloaded
+ * meanwhile: no memory, no lock.
+ */
+#include "cfi.h"
+
+#if defined(__x86_64__)
+
+#include <link.h>
+#include <string.h>
+
+enum {
+  REG_FP = 6,
+  REG_SP = 7,
+  REG_RA = 16
+};
+
+/* DW_EH_PE_*: format in the low half, what it is relative to in the high one. */
+enum {
+  ENC_ABSOLUTE = 0x00,
+  ENC_UDATA4 = 0x03,
+  ENC_UDATA8 = 0x04,
+  ENC_SDATA4 = 0x0b,
+  ENC_SDATA8 = 0x0c,
+  ENC_PC_RELATIVE = 0x10,
+  ENC_TABLE = 0x3b /* sdata4, relative to the header */
+};
+
+enum {
+  CFA_ADVANCE = 0x40,
+  CFA_OFFSET = 0x80,
+  CFA_RESTORE = 0xc0,
+  CFA_NOP = 0x00,
+  CFA_ADVANCE1 = 0x02,
+  CFA_ADVANCE2 = 0x03,
+  CFA_ADVANCE4 = 0x04,
+  CFA_OFFSET_EXTENDED = 0x05,
+  CFA_RESTORE_EXTENDED = 0x06,
+  CFA_UNDEFINED = 0x07,
+  CFA_SAME_VALUE = 0x08,
+  CFA_REGISTER = 0x09,
+  CFA_REMEMBER = 0x0a,
+  CFA_RESTORE_STATE = 0x0b,
+  CFA_DEF = 0x0c,
+  CFA_DEF_REGISTER = 0x0d,
+  CFA_DEF_OFFSET = 0x0e,
+  CFA_DEF_EXPRESSION = 0x0f,
+  CFA_EXPRESSION = 0x10,
+  CFA_OFFSET_EXTENDED_SF = 0x11,
+  CFA_DEF_SF = 0x12,
+  CFA_DEF_OFFSET_SF = 0x13,
+  CFA_VAL_OFFSET = 0x14,
+  CFA_VAL_OFFSET_SF = 0x15,
+  CFA_VAL_EXPRESSION = 0x16,
+  CFA_GNU_ARGS_SIZE = 0x2e
+};
+
+#define CFI_STATES 8 /* depth of remember_state */
+
+/* ------------------------------------------------------------------ reading */
+
+/* Bytes that are left; reading past the end sets failed and gives zeroes. */
+struct reader {
+  const uint8_t *at;
+  const uint8_t *end;
+  bool failed;
+};
+
+static uint64_t read_bytes(struct reader *r, size_t n)
+{
+  uint64_t value = 0;
+
+  if ((size_t)(r->end - r->at) < n) {
+    r->failed = true;
+    r->at = r->end;
+    return 0;
+  }
+  memcpy(&value, r->at, n);
+  r->at += n;
+  return value;
+}
+
+static void read_skip(struct reader *r, uint64_t n)
+{
+  if ((uint64_t)(r->end - r->at) < n) {
+    r->failed = true;
+    n = (uint64_t)(r->end - r->at);
+  }
+  r->at += n;
+}
+
+static uint64_t read_uleb(struct reader *r)
+{
+  uint64_t value = 0;
+  unsigned shift = 0, byte;
+
+  do {
+    byte = (unsigned)read_bytes(r, 1);
+    value |= shift < 64 ? (uint64_t)(byte & 0x7f) << shift : 0;
+    shift += 7;
+  } while ((byte & 0x80) != 0 && !r->failed);
+  return value;
+}
+
+static int64_t read_sleb(struct reader *r)
+{
+  uint64_t value = 0;
+  unsigned shift = 0, byte;
+
+  do {
+    byte = (unsigned)read_bytes(r, 1);
+    value |= shift < 64 ? (uint64_t)(byte & 0x7f) << shift : 0;
+    shift += 7;
+  } while ((byte & 0x80) != 0 && !r->failed);
+  if ((byte & 0x40) != 0 && shift < 64) {
+    value |= ~(uint64_t)0 << shift;
+  }
+  return (int64_t)value;
+}
+
+static uintptr_t read_encoded(struct reader *r, unsigned encoding)
+{
+  uintptr_t base = 0;
+
+  if ((encoding & 0x70) == ENC_PC_RELATIVE) {
+    base = (uintptr_t)r->at;
+  } else if ((encoding & 0xf0) != 0) {
+    r->failed = true;
+  }
+  switch (encoding & 0x0f) {
+  case ENC_ABSOLUTE:
+  case ENC_UDATA8:
+  case ENC_SDATA8:
+    return base + (uintptr_t)read_bytes(r, 8);
+  case ENC_UDATA4:
+    return base + (uintptr_t)read_bytes(r, 4);
+  case ENC_SDATA4:
+    return base + (uintptr_t)(intptr_t)(int32_t)read_bytes(r, 4);
+  default:
+    r->failed = true;
+    return 0;
+  }
+}
+
+/* ------------------------------------------------------------- descriptions */
+
+/* Common part of the descriptions of many functions. */
+struct common {
+  uint64_t code_align;
+  int64_t data_align;
+  unsigned encoding; /* of addresses in the descriptions */
+  bool has_length;   /* they have augmentation data of their own */
+  struct reader program;
+};
+
+/* The record at @at: its length first. */
+static struct reader record_at(const uint8_t *at)
+{
+  struct reader r = { at, at + 4, false };
+  uint64_t length = read_bytes(&r, 4);
+
+  r.failed = length == 0 || length >= 0xfffffff0u;
+  r.end = r.failed ? r.at : r.at + length;
+  return r;
+}
+
+static void common_augmentation(struct common *c, struct reader *r,
+                                const char *letters)
+{
+  uint64_t length = read_uleb(r);
+  const uint8_t *after = r->at + GCX_MIN(length, (uint64_t)(r->end - r->at));
+
+  for (const char *l = letters; *l != '\0' && !r->failed; l++) {
+    if (*l == 'R') {
+      c->encoding = (unsigned)read_bytes(r, 1);
+    } else if (*l == 'P') {
+      (void)read_encoded(r, (unsigned)read_bytes(r, 1) & 0x7f);
+    } else if (*l == 'L') {
+      (void)read_bytes(r, 1);
+    } else {
+      r->failed = true; /* 'S', a signal frame, and what is unknown */
+    }
+  }
+  r->at = after;
+}
+
+static bool common_read(const uint8_t *at, struct common *ret_common)
+{
+  struct common c = { .encoding = ENC_ABSOLUTE };
+  struct reader r = record_at(at);
+  const char *letters;
+  unsigned version;
+
+  if (read_bytes(&r, 4) != 0) {
+    return false;
+  }
+  version = (unsigned)read_bytes(&r, 1);
+  letters = (const char *)r.at;
+  while (read_bytes(&r, 1) != 0 && !r.failed) {
+  }
+  c.code_align = read_uleb(&r);
+  c.data_align = read_sleb(&r);
+  if ((version == 1 ? read_bytes(&r, 1) : read_uleb(&r)) != REG_RA) {
+    return false;
+  }
+  if (!r.failed && *letters == 'z') {
+    c.has_length = true;
+    common_augmentation(&c, &r, letters + 1);
+  } else if (!r.failed && *letters != '\0') {
+    return false;
+  }
+  c.program = r;
+  *ret_common = c;
+  return !r.failed && (version == 1 || version == 3);
+}
+
+/* ------------------------------------------------------------------ machine */
+
+enum saved {
+  SAVED_SAME,   /* still in the register */
+  SAVED_AT,     /* in memory, at CFA + offset */
+  SAVED_NOWHERE, /* undefined: of the return address, no caller */
+  SAVED_OTHER   /* anything else */
+};
+
+struct register_rule {
+  enum saved how;
+  int64_t offset;
+};
+
+struct row {
+  uint64_t cfa_register;
+  int64_t cfa_offset;
+  bool cfa_other; /* an expression */
+  struct register_rule fp;
+  struct register_rule ra;
+};
+
+struct machine {
+  const struct common *common;
+  uintptr_t location;
+  uintptr_t target; /* run until the row that covers it is complete */
+  struct row row;
+  struct row initial;
+  struct row states[CFI_STATES];
+  unsigned depth;
+};
+
+static void set_register(struct machine *m, uint64_t reg, enum saved how,
+                         int64_t offset)
+{
+  struct register_rule rule = { how, offset };
+
+  if (reg == REG_FP) {
+    m->row.fp = rule;
+  } else if (reg == REG_RA) {
+    m->row.ra = rule;
+  }
+}
+
+static void restore_register(struct machine *m, uint64_t reg)
+{
+  if (reg == REG_FP) {
+    m->row.fp = m->initial.fp;
+  } else if (reg == REG_RA) {
+    m->row.ra = m->initial.ra;
+  }
+}
+
+static void set_cfa(struct machine *m, uint64_t reg, int64_t offset)
+{
+  m->row.cfa_register = reg;
+  m->row.cfa_offset = offset;
+  m->row.cfa_other = false;
+}
+
+static void keep_state(struct machine *m, struct reader *r, bool remember)
+{
+  if (remember && m->depth < CFI_STATES) {
+    m->states[m->depth++] = m->row;
+  } else if (!remember && m->depth > 0) {
+    m->row = m->states[--m->depth];
+  } else {
+    r->failed = true;
+  }
+}
+
+/* Instructions about where a register is. False: not one of them. */
+static bool run_register(struct machine *m, struct reader *r, unsigned op)
+{
+  int64_t align = m->common->data_align;
+  uint64_t reg;
+
+  switch (op) {
+  case CFA_OFFSET_EXTENDED:
+    reg = read_uleb(r);
+    set_register(m, reg, SAVED_AT, (int64_t)read_uleb(r) * align);
+    return true;
+  case CFA_OFFSET_EXTENDED_SF:
+    reg = read_uleb(r);
+    set_register(m, reg, SAVED_AT, read_sleb(r) * align);
+    return true;
+  case CFA_RESTORE_EXTENDED:
+    restore_register(m, read_uleb(r));
+    return true;
+  case CFA_UNDEFINED:
+    set_register(m, read_uleb(r), SAVED_NOWHERE, 0);
+    return true;
+  case CFA_SAME_VALUE:
+    set_register(m, read_uleb(r), SAVED_SAME, 0);
+    return true;
+  case CFA_REGISTER:
+  case CFA_VAL_OFFSET:
+  case CFA_VAL_OFFSET_SF:
+    set_register(m, read_uleb(r), SAVED_OTHER, 0);
+    (void)read_uleb(r); /* as long as a signed one */
+    return true;
+  case CFA_EXPRESSION:
+  case CFA_VAL_EXPRESSION:
+    set_register(m, read_uleb(r), SAVED_OTHER, 0);
+    read_skip(r, read_uleb(r));
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* Instructions about the CFA. False: not one of them. */
+static bool run_cfa(struct machine *m, struct reader *r, unsigned op)
+{
+  uint64_t reg;
+
+  switch (op) {
+  case CFA_DEF:
+    reg = read_uleb(r);
+    set_cfa(m, reg, (int64_t)read_uleb(r));
+    return true;
+  case CFA_DEF_SF:
+    reg = read_uleb(r);
+    set_cfa(m, reg, read_sleb(r) * m->common->data_align);
+    return true;
+  case CFA_DEF_REGISTER:
+    m->row.cfa_register = read_uleb(r);
+    return true;
+  case CFA_DEF_OFFSET:
+    m->row.cfa_offset = (int64_t)read_uleb(r);
+    return true;
+  case CFA_DEF_OFFSET_SF:
+    m->row.cfa_offset = read_sleb(r) * m->common->data_align;
+    return true;
+  case CFA_DEF_EXPRESSION:
+    m->row.cfa_other = true;
+    read_skip(r, read_uleb(r));
+    return true;
+  default:
+    return false;
+  }
+}
+
+static void run_one(struct machine *m, struct reader *r)
+{
+  unsigned op = (unsigned)read_bytes(r, 1);
+  unsigned low = op & 0x3f;
+
+  if ((op & 0xc0) == CFA_ADVANCE) {
+    m->location += low * m->common->code_align;
+  } else if ((op & 0xc0) == CFA_OFFSET) {
+    set_register(m, low, SAVED_AT,
+                 (int64_t)read_uleb(r) * m->common->data_align);
+  } else if ((op & 0xc0) == CFA_RESTORE) {
+    restore_register(m, low);
+  } else if (op >= CFA_ADVANCE1 && op <= CFA_ADVANCE4) {
+    m->location += read_bytes(r, (size_t)1 << (op - CFA_ADVANCE1)) *
+                   m->common->code_align;
+  } else if (op == CFA_REMEMBER || op == CFA_RESTORE_STATE) {
+    keep_state(m, r, op == CFA_REMEMBER);
+  } else if (op == CFA_GNU_ARGS_SIZE) {
+    (void)read_uleb(r);
+  } else if (op != CFA_NOP && !run_register(m, r, op) && !run_cfa(m, r, op)) {
+    r->failed = true;
+  }
+}
+
+/* False: something in it is not understood. */
+static bool run(struct machine *m, struct reader program)
+{
+  while (program.at < program.end && !program.failed &&
+         m->location <= m->target) {
+    run_one(m, &program);
+  }
+  return !program.failed;
+}
+
+/* ------------------------------------------------------------------- answer */
+
+static bool row_simplify(const struct row *row, struct gcx__cfi *ret_cfi)
+{
+  struct gcx__cfi c = { GCX_CFI_END, 0, 0 };
+
+  if (row->ra.how == SAVED_NOWHERE) {
+    *ret_cfi = c;
+    return true;
+  }
+  if (row->cfa_other || row->cfa_offset < 8 || row->cfa_offset > INT32_MAX ||
+      (row->cfa_register != REG_SP && row->cfa_register != REG_FP) ||
+      row->ra.how != SAVED_AT || row->ra.offset != -8 ||
+      (row->fp.how != SAVED_SAME && row->fp.how != SAVED_AT)) {
+    return false;
+  }
+  c.kind = row->cfa_register == REG_SP ? GCX_CFI_SP : GCX_CFI_FP;
+  c.cfa_offset = (uint32_t)row->cfa_offset;
+  if (row->fp.how == SAVED_AT) {
+    if (row->fp.offset > -16 || row->fp.offset < INT32_MIN) {
+      return false;
+    }
+    c.fp_at = (uint32_t)-row->fp.offset;
+  }
+  *ret_cfi = c;
+  return true;
+}
+
+/* @at: the description (FDE) of the function that may contain @target. */
+static bool description_read(const uint8_t *at, uintptr_t target,
+                             struct gcx__cfi *ret_cfi)
+{
+  struct reader r = record_at(at);
+  const uint8_t *here = r.at;
+  struct common c;
+  struct machine m = { .target = target };
+  uintptr_t length;
+
+  if (!common_read(here - read_bytes(&r, 4), &c)) {
+    return false;
+  }
+  m.common = &c;
+  m.location = read_encoded(&r, c.encoding);
+  length = read_encoded(&r, c.encoding & 0x0f);
+  if (r.failed || target < m.location || target - m.location >= length) {
+    return false;
+  }
+  if (c.has_length) {
+    read_skip(&r, read_uleb(&r));
+  }
+  if (!run(&m, c.program)) {
+    return false;
+  }
+  m.initial = m.row;
+  return run(&m, r) && row_simplify(&m.row, ret_cfi);
+}
+
+/* What .eh_frame_hdr holds after its first four bytes and the pointer. */
+struct table_row {
+  int32_t start; /* both relative to the header */
+  int32_t description;
+};
+
+/* Last row whose function starts at or below @target; NULL if there is none. */
+static const struct table_row *table_search(const struct table_row *rows,
+                                            size_t n, uintptr_t header,
+                                            uintptr_t target)
+{
+  size_t low = 0, high = n;
+
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+
+    if (header + (uintptr_t)(intptr_t)rows[middle].start <= target) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low == 0 ? NULL : &rows[low - 1];
+}
+
+static bool header_read(const uint8_t *header, size_t bytes, uintptr_t target,
+                        struct gcx__cfi *ret_cfi)
+{
+  struct reader r = { header, header + bytes, false };
+  unsigned version = (unsigned)read_bytes(&r, 1);
+  unsigned pointer_encoding = (unsigned)read_bytes(&r, 1);
+  unsigned count_encoding = (unsigned)read_bytes(&r, 1);
+  unsigned table_encoding = (unsigned)read_bytes(&r, 1);
+  const struct table_row *row;
+  size_t n;
+
+  (void)read_encoded(&r, pointer_encoding);
+  n = read_encoded(&r, count_encoding);
+  if (r.failed || version != 1 || table_encoding != ENC_TABLE ||
+      (uintptr_t)r.at % sizeof(int32_t) != 0 ||
+      n > (size_t)(r.end - r.at) / sizeof(*row)) {
+    return false;
+  }
+  row = table_search((const struct table_row *)(const void *)r.at, n,
+                     (uintptr_t)header, target);
+  return row != NULL &&
+         description_read(header + row->description, target, ret_cfi);
+}
+
+/* ------------------------------------------------------------------- search */
+
+struct search {
+  uintptr_t target;
+  struct gcx__cfi cfi;
+  bool found;
+};
+
+static bool object_contains(const struct dl_phdr_info *info, uintptr_t target)
+{
+  for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+    if (p->p_type == PT_LOAD &&
+        target - (info->dlpi_addr + p->p_vaddr) < p->p_memsz) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static int search_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+  struct search *s = arg;
+
+  (void)size;
+  if (!object_contains(info, s->target)) {
+    return 0;
+  }
+  for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+    if (p->p_type == PT_GNU_EH_FRAME) {
+      s->found = header_read((const uint8_t *)(info->dlpi_addr + p->p_vaddr),
+                             p->p_memsz, s->target, &s->cfi);
+    }
+  }
+  return 1;
+}
+
+bool gcx__cfi_find(uintptr_t pc, struct gcx__cfi *ret_cfi)
+{
+  /* The call itself, which may be the last instruction of its function. */
+  struct search s = { .target = pc - 1 };
+
+  (void)dl_iterate_phdr(search_object, &s);
+  if (s.found) {
+    *ret_cfi = s.cfi;
+  }
+  return s.found;
+}
+
+#else
+
+bool gcx__cfi_find(uintptr_t pc, struct gcx__cfi *ret_cfi)
+{
+  (void)pc;
+  (void)ret_cfi;
+  return false;
+}
+
+#endif
