@@ -23,6 +23,7 @@
 
 #define OPTIONS_ERROR_BYTES 512
 #define OPTIONS_HELP_BYTES 4096
+#define OPTIONS_HELP_COLUMNS 78
 #define OPTIONS_NAME_BYTES 32
 
 enum options_kind { OPTIONS_ENUM, OPTIONS_UINT, OPTIONS_TEXT };
@@ -370,7 +371,9 @@ static void options_help_row(struct gcx__out *o,
   options_help_value(o, defaults, row);
   gcx__out_text(o, "; now ");
   options_help_value(o, &gcx__opt, row);
-  gcx__out_fmt(o, "\n    %s\n", row->help);
+  gcx__out_text(o, "\n    ");
+  gcx__out_wrap(o, row->help, 4, OPTIONS_HELP_COLUMNS);
+  gcx__out_char(o, '\n');
 }
 
 GCX_NORETURN static void options_help(const struct gcx__options *defaults)

@@ -12,12 +12,26 @@
 #include "../include/gcx/report.h" /* enum gcx_format */
 #include "assert.h"
 
-enum gcx__leak { GCX_LEAK_ABORT, GCX_LEAK_EXIT, GCX_LEAK_REPORT, GCX_LEAK_DISPOSE, GCX_LEAK_OFF };
+enum gcx__leak {
+  GCX_LEAK_ABORT,
+  GCX_LEAK_EXIT,
+  GCX_LEAK_REPORT,
+  GCX_LEAK_DISPOSE,
+  GCX_LEAK_OFF
+};
 enum gcx__roots { GCX_ROOTS_ALL, GCX_ROOTS_STRICT };
 enum gcx__unwind_mode { GCX_UNWIND_AUTO, GCX_UNWIND_NONE };
-enum gcx__exit_check { GCX_EXIT_OFF, GCX_EXIT_UNREACHABLE, GCX_EXIT_UNDISPOSED };
+enum gcx__exit_check {
+  GCX_EXIT_OFF,
+  GCX_EXIT_UNREACHABLE,
+  GCX_EXIT_UNDISPOSED
+};
 enum gcx__misuse { GCX_MISUSE_FATAL, GCX_MISUSE_REPORT };
-enum gcx__double_dispose { GCX_DOUBLE_IGNORE, GCX_DOUBLE_REPORT, GCX_DOUBLE_FATAL };
+enum gcx__double_dispose {
+  GCX_DOUBLE_IGNORE,
+  GCX_DOUBLE_REPORT,
+  GCX_DOUBLE_FATAL
+};
 
 #define GCX__OPTIONS_TEXT_BYTES 4096
 

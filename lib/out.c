@@ -73,7 +73,7 @@ static bool out_write(int fd, const char *text, size_t n)
   was_pending =
       sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
   ok = gcx__write(fd, text, n);
-  if (!ok && errno == EPIPE && !was_pending)
+  if (!ok && !was_pending)
     out_swallow_sigpipe();
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   (void)pthread_setcancelstate(cancel, NULL);
@@ -315,6 +315,29 @@ void gcx__out_fmt(struct gcx__out *o, const char *fmt, ...)
   va_start(ap, fmt);
   gcx__out_vfmt(o, fmt, ap);
   va_end(ap);
+}
+
+void gcx__out_wrap(struct gcx__out *o, const char *s, size_t indent,
+                   size_t width)
+{
+  size_t column = indent;
+
+  while (*s != '\0') {
+    size_t blanks = strspn(s, " ");
+    size_t n = strcspn(s + blanks, " ");
+
+    if (column > indent && column + blanks + n > width) {
+      gcx__out_char(o, '\n');
+      out_repeat(o, ' ', indent);
+      column = indent;
+      blanks = 0;
+      s += strspn(s, " ");
+    }
+    for (size_t i = 0; i < blanks + n; i++)
+      gcx__out_char(o, s[i]);
+    column += blanks + n;
+    s += blanks + n;
+  }
 }
 
 /* Length of the well-formed UTF-8 sequence at @s, 0 if it is none. */

@@ -15,14 +15,14 @@
 
 struct gcx__out {
   int fd;
-  bool failed;        /* a write failed: nothing is written any more */
+  bool failed; /* a write failed: nothing is written any more */
   size_t used;
   size_t bytes;
   char *buffer;
   const char *prefix; /* put at the start of every line, or NULL */
   bool at_line_start;
-  int spare_fd;       /* takes over when fd can't be written, -1: none */
-  bool fell_back;     /* it has */
+  int spare_fd;   /* takes over when fd can't be written, -1: none */
+  bool fell_back; /* it has */
 };
 
 void gcx__out_init(struct gcx__out *o, int fd, char *buffer, size_t bytes);
@@ -33,7 +33,11 @@ void gcx__out_text(struct gcx__out *o, const char *s);
 void gcx__out_fmt(struct gcx__out *o, const char *fmt, ...) GCX_PRINTF(2, 3);
 void gcx__out_vfmt(struct gcx__out *o, const char *fmt, va_list ap);
 void gcx__out_json(struct gcx__out *o, const char *s); /* quoted and escaped */
-bool gcx__out_flush(struct gcx__out *o);               /* false: not written */
+/* Words of @s, broken into lines of at most @width; the first one begins at
+ * column @indent, the others are indented by as much. */
+void gcx__out_wrap(struct gcx__out *o, const char *s, size_t indent,
+                   size_t width);
+bool gcx__out_flush(struct gcx__out *o); /* false: not written */
 
 /* One line to stderr: "gcx: " fmt "\n". For what is wrong with the set-up, not
  * for findings. */

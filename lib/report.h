@@ -27,9 +27,9 @@ enum gcx__report_id {
 
 /* A moment of the run. */
 struct gcx__moment {
-  uint32_t ms;          /* since start */
-  uint64_t collection;  /* collections completed by then */
-  char breadcrumb[96];  /* latest at that moment, "" if none */
+  uint32_t ms;         /* since start */
+  uint64_t collection; /* collections completed by then */
+  char breadcrumb[96]; /* latest at that moment, "" if none */
 };
 
 struct gcx__touch {
@@ -43,25 +43,25 @@ struct gcx__touch {
 /* All strings are copies or static; 0 and "" mean unknown. */
 struct gcx_report {
   enum gcx__report_id id;
-  const char *type_name;      /* NULL: plain memory */
-  const void *object;         /* one of them; the pointer in question */
-  size_t bytes;               /* size of that one */
-  size_t count;               /* objects of this finding, direct ones */
-  size_t total_bytes;         /* of those */
-  size_t indirect_count;      /* held only by them */
+  const char *type_name; /* NULL: plain memory */
+  const void *object;    /* one of them; the pointer in question */
+  size_t bytes;          /* size of that one */
+  size_t count;          /* objects of this finding, direct ones */
+  size_t total_bytes;    /* of those */
+  size_t indirect_count; /* held only by them */
   size_t indirect_bytes;
-  char description[256];      /* what the type's describe said */
-  char detail[256];           /* one more sentence: "points 16 bytes into ..." */
+  char description[256]; /* what the type's describe said */
+  char detail[256];      /* one more sentence: "points 16 bytes into ..." */
 
   uint32_t birth_site;
   uint32_t birth_ms;
   uint32_t birth_tid;
-  char birth_thread[16];      /* its name */
-  uint32_t dispose_site;      /* where it was disposed */
-  uint32_t use_site;          /* where the misuse happened */
+  char birth_thread[16]; /* its name */
+  uint32_t dispose_site; /* where it was disposed */
+  uint32_t use_site;     /* where the misuse happened */
   uint32_t use_tid;
 
-  bool has_window;            /* lost after @last_seen, before @gone */
+  bool has_window; /* lost after @last_seen, before @gone */
   struct gcx__moment last_seen;
   struct gcx__moment gone;
   size_t touches;
@@ -77,7 +77,8 @@ const char *gcx__report_name(enum gcx__report_id id); /* "GCX-LEAK" */
  * from the program's heap and waits for no lock of the program's.
  * @fatal_allowed false: the verdict is not certain; reported, never fatal.
  */
-void gcx__report(const struct gcx_report *reports, size_t n, bool fatal_allowed);
+void gcx__report(const struct gcx_report *reports, size_t n,
+                 bool fatal_allowed);
 
 /* Is a finding of this kind fatal under the options in force? */
 bool gcx__report_is_fatal(enum gcx__report_id id);
@@ -92,7 +93,11 @@ void gcx__report_summary(void);
 /* A note in the log beside findings: what could not be checked, and why. */
 void gcx__report_note(const char *fmt, ...) GCX_PRINTF(1, 2);
 
-void gcx__report_init(void);            /* opens the log */
-void gcx__report_after_fork(void);      /* in the child: own log file, no claim */
+void gcx__report_init(void); /* after the options: where the log is */
+
+/* Around a fork: the locks of who prints and of the handlers. */
+void gcx__report_fork_prepare(void);
+void gcx__report_fork_parent(void);
+void gcx__report_after_fork(void); /* in the child: own log file, no claim */
 
 #endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * helper.c - starting and ending a helper process, in any program, at any time
+ *
+ * Starting it must disturb nothing. The child is made by clone() the way
+ * posix_spawn() does it: it shares the memory until exec, so nothing is copied,
+ * no atfork handler runs, no lock is touched and nothing is allocated; all
+ * signals are blocked meanwhile.
+ *
+ *     program --clone, no exit signal--> child in between --clone--> helper
+ *                                        ends at once                orphan
+ *
+ * It is the child of a child that ends at once and without an exit signal: the
+ * program gets no SIGCHLD, and its wait() never sees a process that it did not
+ * start. An orphan belongs to init, unless the program has made itself a reaper;
+ * then the helper is reaped here.
+ *
+ * Killing it is safe: as long as the socket is open at the other end the process
+ * lives, hence its id is still its own.
+ */
+#include "helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HELPER_GRACE_MS 100 /* for a helper that has been told to end */
+
+/* What the two children need to know; they write to it, too. */
+struct helper_plan {
+  const char *path;
+  int fd;
+  char *stack_top; /* of the second child */
+  pid_t pid;
+  int error;
+};
+
+static char helper_path_variable[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+static char helper_locale_variable[] = "LC_ALL=C";
+static char helper_name[] = "gcx-symbolize";
+static char helper_serve[] = "--serve";
+
+/* Nothing of the program's: LD_PRELOAD or GCX_OPTIONS would put gcx into it. */
+static char *const helper_environment[] = { helper_path_variable,
+                                            helper_locale_variable, NULL };
+static char *const helper_arguments[] = { helper_name, helper_serve, NULL };
+
+/* Handlers of the program would run in its memory; what is ignored would stay so
+ * across exec. Signals that can't be set (SIGKILL, libc's own) don't matter. */
+static void child_reset_signals(void)
+{
+  struct sigaction action;
+  sigset_t none;
+
+  memset(&action, 0, sizeof(action));
+  action.sa_handler = SIG_DFL;
+  for (int sig = 1; sig < _NSIG; sig++)
+    (void)sigaction(sig, &action, NULL);
+  (void)sigemptyset(&none);
+  (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Standard input and output are the socket, errors go nowhere, nothing else is
+ * open. The socket's own number may be 0 to 2 if the program has closed those. */
+static void child_set_descriptors(int fd)
+{
+  int quiet;
+
+  (void)dup2(fd, STDIN_FILENO);
+  (void)dup2(STDIN_FILENO, STDOUT_FILENO);
+  (void)fcntl(STDIN_FILENO, F_SETFD, 0);
+  (void)fcntl(STDOUT_FILENO, F_SETFD, 0);
+  quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (quiet >= 0)
+    (void)dup2(quiet, STDERR_FILENO);
+  (void)syscall(SYS_close_range, 3u, ~0u, 0u);
+}
+
+/* Runs in the program's memory, on a stack of its own: the helper to be. */
+static int child_exec(void *arg)
+{
+  struct helper_plan *plan = arg;
+  struct rlimit no_core = { 0, 0 };
+
+  (void)setrlimit(RLIMIT_CORE, &no_core);
+  child_set_descriptors(plan->fd);
+  child_reset_signals();
+  (void)execve(plan->path, helper_arguments, helper_environment);
+  plan->error = errno;
+  _exit(127);
+}
+
+/* The child in between. */
+static int child_start(void *arg)
+{
+  struct helper_plan *plan = arg;
+
+  plan->pid = clone(child_exec, plan->stack_top,
+                    CLONE_VM | CLONE_VFORK | SIGCHLD, plan);
+  if (plan->pid < 0)
+    plan->error = errno;
+  _exit(0);
+}
+
+int gcx__helper_start(const char *path, int fd, char *stacks, pid_t *ret_pid)
+{
+  struct helper_plan plan = { .path = path, .fd = fd };
+  sigset_t all, before;
+  pid_t between;
+
+  plan.stack_top = stacks + GCX__HELPER_STACK_BYTES;
+  (void)sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+  between = clone(child_start, stacks + GCX__HELPER_STACK_BYTES / 2,
+                  CLONE_VM | CLONE_VFORK, &plan);
+  if (between < 0)
+    plan.error = errno;
+  else
+    while (waitpid(between, NULL, __WCLONE) < 0 && errno == EINTR) {
+    }
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  *ret_pid = plan.pid;
+  return plan.error;
+}
+
+/* The process at the other end of @fd has closed it, or does within @ms. */
+static bool helper_hangs_up(int fd, int ms)
+{
+  struct pollfd p = { .fd = fd, .events = 0 };
+  return poll(&p, 1, ms) > 0 && (p.revents & POLLHUP) != 0;
+}
+
+void gcx__helper_end(pid_t pid, int fd, bool kill_it)
+{
+  if (pid <= 0)
+    return;
+  if (kill_it && !helper_hangs_up(fd, 0))
+    (void)kill(pid, SIGKILL);
+  if (waitpid(pid, NULL, WNOHANG) != 0)
+    return;
+  if (!helper_hangs_up(fd, HELPER_GRACE_MS))
+    (void)kill(pid, SIGKILL);
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+  }
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * helper.h - a helper process that the program does not notice
+ */
+#ifndef GCX_HELPER_H
+#define GCX_HELPER_H
+
+#include <sys/types.h>
+
+#include "assert.h"
+
+/* Stacks of two short-lived children that share our memory. */
+#define GCX__HELPER_STACK_BYTES ((size_t)128 * 1024)
+
+/* Run "@path --serve" with @fd for its input and output. 0, or an error number
+ * if it could not be started. @stacks: GCX__HELPER_STACK_BYTES, aligned to 16. */
+int gcx__helper_start(const char *path, int fd, char *stacks, pid_t *ret_pid);
+
+/* The helper is needed no more; @fd is our end of the socket. @kill: it did not
+ * do what it should. */
+void gcx__helper_end(pid_t pid, int fd, bool kill_it);
+
+#endif

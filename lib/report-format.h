@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report-format.h - what a report looks like; between report.c, report-text.c
+ *                   and report-json.c
+ *
+ * Each writes to a writer that report.c has set up; symbols have been looked up
+ * by then.
+ */
+#ifndef GCX_REPORT_FORMAT_H
+#define GCX_REPORT_FORMAT_H
+
+#include "out.h"
+#include "report.h"
+
+/* What was reported since the last closing line. */
+struct gcx__report_totals {
+  size_t findings[GCX_REPORT_ID_COUNT];
+  size_t objects[GCX_REPORT_ID_COUNT];
+  size_t bytes[GCX_REPORT_ID_COUNT];
+  size_t indirect_objects; /* lost with those */
+  size_t indirect_bytes;
+};
+
+void gcx__report_text(struct gcx__out *o, const struct gcx_report *r);
+void gcx__report_text_note(struct gcx__out *o, const char *note);
+void gcx__report_text_summary(struct gcx__out *o,
+                              const struct gcx__report_totals *totals);
+
+void gcx__report_json(struct gcx__out *o, const struct gcx_report *r);
+void gcx__report_json_note(struct gcx__out *o, const char *note);
+void gcx__report_json_summary(struct gcx__out *o,
+                              const struct gcx__report_totals *totals);
+
+#endif

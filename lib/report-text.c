@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report-text.c - a finding as text, for a reader who has never heard of gcx
+ *
+ *     ==PID== gcx: GCX-LEAK: what has happened, in one line
+ *       label     one fact
+ *         #0 function file:line       (label's stack)
+ *       do        what to do about it
+ *       more      what shows more
+ *
+ * Only what is known is printed. A value that comes from the program (names,
+ * descriptions, hints) is printed so that it can neither break the line nor
+ * control a terminal. State and locks: none.
+ */
+#include "report-format.h"
+
+#include <unistd.h>
+
+#include "depot.h"
+#include "modules.h"
+#include "options.h"
+#include "symbolize.h"
+
+#define TEXT_INDENT 12 /* where a label's text begins */
+#define TEXT_COLUMNS 92
+
+/* What has happened to one object, with what behind its name. */
+static const char *const text_events[GCX_REPORT_ID_COUNT] = {
+  [GCX_REPORT_LEAK] = "lost without gcx_dispose",
+  [GCX_REPORT_USE_AFTER_DISPOSE] = "used after gcx_dispose",
+  [GCX_REPORT_DOUBLE_DISPOSE] = "disposed a second time",
+  [GCX_REPORT_BAD_POINTER] = "is not an object of gcx",
+  [GCX_REPORT_CORRUPT] = "written past its end",
+  [GCX_REPORT_FALSE] = "reported as lost has been used: that report was false",
+  [GCX_REPORT_UNDISPOSED] = "still reachable at exit and not disposed",
+};
+
+/* Label of use_site. */
+static const char *const text_uses[GCX_REPORT_ID_COUNT] = {
+  [GCX_REPORT_LEAK] = "used",
+  [GCX_REPORT_USE_AFTER_DISPOSE] = "used",
+  [GCX_REPORT_DOUBLE_DISPOSE] = "again",
+  [GCX_REPORT_BAD_POINTER] = "passed",
+  [GCX_REPORT_CORRUPT] = "noticed",
+  [GCX_REPORT_FALSE] = "used",
+  [GCX_REPORT_UNDISPOSED] = "used",
+};
+
+static const char *const text_remedies[GCX_REPORT_ID_COUNT] = {
+  [GCX_REPORT_LEAK] =
+      "call gcx_dispose() on every path that gives up the last reference "
+      "(gcx_auto does it at the end of a scope), or let another object own it "
+      "(gcx_own)",
+  [GCX_REPORT_USE_AFTER_DISPOSE] =
+      "dispose after the last use, or drop the pointer when it is disposed; a "
+      "second user needs an owner that outlives both",
+  [GCX_REPORT_DOUBLE_DISPOSE] =
+      "harmless, but two places believe that they own it: decide which one "
+      "does, or ignore it (double_dispose=ignore)",
+  [GCX_REPORT_BAD_POINTER] =
+      "pass the pointer that gcx_alloc(), gcx_new() or a relative of theirs "
+      "returned; memory of malloc() belongs to free()",
+  [GCX_REPORT_CORRUPT] =
+      "the program wrote behind the bytes it had asked for: look for the "
+      "write with -fsanitize=address, or watch the object's end in gdb from "
+      "its birth on",
+  [GCX_REPORT_FALSE] =
+      "tell gcx of the memory that holds it (gcx_root_add) or hold it for the "
+      "time (gcx_hold_create); with roots=strict, roots=all may be enough",
+  [GCX_REPORT_UNDISPOSED] =
+      "dispose it before the process exits, from its owner or from atexit(); "
+      "exit_check=unreachable reports lost objects only",
+};
+
+static const char *const text_causes[GCX_REPORT_ID_COUNT] = {
+  [GCX_REPORT_FALSE] =
+      "its holder lies where the collector does not look: memory of malloc() "
+      "under roots=strict, a device, the kernel (epoll data), another process, "
+      "or a pointer that is stored in disguise",
+};
+
+/* ------------------------------------------------------------------- parts */
+
+static const char *text_plural(size_t n)
+{
+  return n == 1 ? "" : "s";
+}
+
+static void text_label(struct gcx__out *o, const char *label)
+{
+  gcx__out_fmt(o, "  %-10s", label);
+}
+
+/* A labelled sentence, wrapped; nothing if there is none. */
+static void text_sentence(struct gcx__out *o, const char *label, const char *s)
+{
+  if (s == NULL || *s == '\0')
+    return;
+  text_label(o, label);
+  gcx__out_wrap(o, s, TEXT_INDENT, TEXT_COLUMNS);
+  gcx__out_char(o, '\n');
+}
+
+/* Text of the program's: what is no printable character is shown as \xNN. */
+static void text_foreign(struct gcx__out *o, const char *s)
+{
+  for (; *s != '\0'; s++) {
+    unsigned char c = (unsigned char)*s;
+
+    if (c < 0x20 || c == 0x7f)
+      gcx__out_fmt(o, "\\x%02x", (unsigned)c);
+    else
+      gcx__out_char(o, *s);
+  }
+}
+
+static void text_quoted(struct gcx__out *o, const char *s)
+{
+  gcx__out_char(o, '"');
+  text_foreign(o, s);
+  gcx__out_char(o, '"');
+}
+
+static void text_bytes(struct gcx__out *o, size_t n)
+{
+  gcx__out_fmt(o, "%zu byte%s", n, text_plural(n));
+}
+
+static void text_time(struct gcx__out *o, uint32_t ms)
+{
+  gcx__out_fmt(o, "%u.%03u s", ms / 1000, ms % 1000);
+}
+
+/* "3 objects of struct conn" */
+static void text_objects(struct gcx__out *o, size_t n, const char *type)
+{
+  gcx__out_fmt(o, "%zu object%s", n, text_plural(n));
+  if (type != NULL) {
+    gcx__out_text(o, " of ");
+    text_foreign(o, type);
+  }
+}
+
+/* ------------------------------------------------------------------ stacks */
+
+/* "path+0xoffset (BuildId hex)": what gcx-symbolize can look up later. */
+static void text_raw_address(struct gcx__out *o, uintptr_t pc,
+                             const struct gcx__module *m)
+{
+  if (m == NULL || m->path == NULL) {
+    gcx__out_fmt(o, "0x%lx (in no known module)", (unsigned long)pc);
+    return;
+  }
+  text_foreign(o, m->path);
+  gcx__out_fmt(o, "+0x%lx", (unsigned long)(pc - m->bias));
+  if (m->build_id_bytes == 0)
+    return;
+  gcx__out_text(o, " (BuildId ");
+  for (size_t i = 0; i < m->build_id_bytes; i++)
+    gcx__out_fmt(o, "%02x", (unsigned)m->build_id[i]);
+  gcx__out_char(o, ')');
+}
+
+static void text_source(struct gcx__out *o, uintptr_t pc,
+                        const struct gcx__module *m,
+                        const struct gcx__source *s)
+{
+  text_foreign(o, *s->function != '\0' ? s->function : "??");
+  if (*s->file != '\0') {
+    gcx__out_char(o, ' ');
+    text_foreign(o, s->file);
+    gcx__out_fmt(o, ":%u", s->line);
+  } else {
+    gcx__out_text(o, " in ");
+    text_raw_address(o, pc, m);
+  }
+  if (s->inlined)
+    gcx__out_text(o, " (inlined)");
+}
+
+/* All source frames of one address; returns the number of the next frame. */
+static size_t text_address(struct gcx__out *o, uintptr_t pc, uint32_t epoch,
+                           size_t number, size_t *ret_raw)
+{
+  const struct gcx__module *m = gcx__modules_find(pc, epoch);
+  struct gcx__source source;
+  size_t n = 0;
+
+  for (; gcx__symbolize_get(pc, epoch, n, &source); n++) {
+    gcx__out_fmt(o, "    #%zu ", number + n);
+    text_source(o, pc, m, &source);
+    gcx__out_char(o, '\n');
+  }
+  if (n > 0)
+    return number + n;
+  gcx__out_fmt(o, "    #%zu ", number);
+  text_raw_address(o, pc, m);
+  gcx__out_char(o, '\n');
+  *ret_raw += m != NULL;
+  return number + 1;
+}
+
+/* Returns how many addresses stayed raw. */
+static size_t text_stack(struct gcx__out *o, uint32_t site)
+{
+  const uintptr_t *pcs = NULL;
+  uint32_t epoch = 0;
+  size_t n = gcx__depot_get(site, &pcs, &epoch);
+  size_t number = 0, raw = 0;
+
+  for (size_t i = 0; i < n; i++)
+    number = text_address(o, pcs[i], epoch, number, &raw);
+  return raw;
+}
+
+/* ------------------------------------------------------------------- facts */
+
+/* Behind "==PID== gcx: GCX-XXX: ". */
+static void text_headline(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->id == GCX_REPORT_BAD_POINTER) {
+    gcx__out_fmt(o, "%p %s\n", r->object, text_events[r->id]);
+    return;
+  }
+  if (r->id == GCX_REPORT_LEAK && r->count == 0) {
+    text_objects(o, r->indirect_count, r->type_name);
+    gcx__out_text(o, " (");
+    text_bytes(o, r->indirect_bytes);
+    gcx__out_fmt(o, ") %s, held only by other lost objects\n",
+                 text_events[r->id]);
+    return;
+  }
+  text_objects(o, GCX_MAX(r->count, (size_t)1), r->type_name);
+  gcx__out_text(o, " (");
+  text_bytes(o, r->count > 1 ? r->total_bytes : r->bytes);
+  gcx__out_fmt(o, ") %s\n", text_events[r->id]);
+}
+
+/* "  what      struct conn, 48 bytes at 0x7f..., one of 3: "peer ..."". */
+static void text_what(struct gcx__out *o, const struct gcx_report *r)
+{
+  size_t n = r->count == 0 ? r->indirect_count : r->count;
+
+  if (r->id == GCX_REPORT_BAD_POINTER && r->bytes == 0)
+    return;
+  text_label(o, r->id == GCX_REPORT_BAD_POINTER ? "inside" : "what");
+  text_foreign(o, r->type_name != NULL ? r->type_name : "plain memory");
+  gcx__out_text(o, ", ");
+  text_bytes(o, r->bytes);
+  if (r->id != GCX_REPORT_BAD_POINTER && r->object != NULL)
+    gcx__out_fmt(o, " at %p", r->object);
+  if (n > 1)
+    gcx__out_fmt(o, ", one of %zu", n);
+  if (r->description[0] != '\0') {
+    gcx__out_text(o, ": ");
+    text_quoted(o, r->description);
+  }
+  gcx__out_char(o, '\n');
+}
+
+static void text_detail(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->detail[0] == '\0')
+    return;
+  text_label(o, "detail");
+  text_foreign(o, r->detail);
+  gcx__out_char(o, '\n');
+}
+
+static void text_holds(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->count == 0 || r->indirect_count == 0)
+    return;
+  text_label(o, "holds");
+  gcx__out_fmt(o, "%zu more object%s (", r->indirect_count,
+               text_plural(r->indirect_count));
+  text_bytes(o, r->indirect_bytes);
+  gcx__out_fmt(o, ") lost with %s\n", r->count == 1 ? "it" : "them");
+}
+
+static void text_thread(struct gcx__out *o, uint32_t tid, const char *name)
+{
+  if (tid == 0)
+    return;
+  gcx__out_fmt(o, "thread %u", tid);
+  if (*name != '\0') {
+    gcx__out_char(o, ' ');
+    text_quoted(o, name);
+  }
+}
+
+static size_t text_use(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->use_site == 0 && r->use_tid == 0)
+    return 0;
+  text_label(o, text_uses[r->id]);
+  gcx__out_text(o, r->use_tid == 0 ? "here" : "in ");
+  text_thread(o, r->use_tid, "");
+  gcx__out_char(o, '\n');
+  return text_stack(o, r->use_site);
+}
+
+static size_t text_disposal(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->dispose_site == 0)
+    return 0;
+  text_label(o, "disposed");
+  gcx__out_text(o, "here\n");
+  return text_stack(o, r->dispose_site);
+}
+
+static size_t text_birth(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->birth_site == 0 && r->birth_tid == 0)
+    return 0;
+  text_label(o, "born");
+  text_time(o, r->birth_ms);
+  gcx__out_text(o, " after start");
+  if (r->birth_tid != 0)
+    gcx__out_text(o, ", in ");
+  text_thread(o, r->birth_tid, r->birth_thread);
+  gcx__out_char(o, '\n');
+  return text_stack(o, r->birth_site);
+}
+
+static size_t text_touches(struct gcx__out *o, const struct gcx_report *r)
+{
+  size_t raw = 0;
+
+  for (size_t i = 0; i < r->touches; i++) {
+    const struct gcx__touch *t = &r->touch[i];
+
+    text_label(o, "touched");
+    text_time(o, t->ms);
+    gcx__out_text(o, " after start");
+    if (t->tid != 0)
+      gcx__out_text(o, ", in ");
+    text_thread(o, t->tid, "");
+    if (t->hint[0] != '\0') {
+      gcx__out_text(o, ": ");
+      text_quoted(o, t->hint);
+    }
+    gcx__out_char(o, '\n');
+    raw += text_stack(o, t->site);
+  }
+  return raw;
+}
+
+/* "collection 41 (12.031 s, after "parse header")" */
+static void text_moment(struct gcx__out *o, const struct gcx__moment *m)
+{
+  gcx__out_fmt(o, "collection %llu (", (unsigned long long)m->collection);
+  text_time(o, m->ms);
+  if (m->breadcrumb[0] != '\0') {
+    gcx__out_text(o, ", after ");
+    text_quoted(o, m->breadcrumb);
+  }
+  gcx__out_char(o, ')');
+}
+
+static void text_window(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (!r->has_window)
+    return;
+  text_label(o, "lost");
+  if (r->last_seen.collection == 0) {
+    gcx__out_text(o, "between its birth and ");
+  } else {
+    gcx__out_text(o, "reachable at ");
+    text_moment(o, &r->last_seen);
+    gcx__out_text(o, ", gone at ");
+  }
+  text_moment(o, &r->gone);
+  gcx__out_char(o, '\n');
+}
+
+/* ------------------------------------------------------------------ advice */
+
+static bool text_stack_is_cut(uint32_t site)
+{
+  const uintptr_t *pcs;
+  uint32_t epoch;
+  return gcx__depot_get(site, &pcs, &epoch) >= gcx__opt.stack_depth;
+}
+
+static void text_more_stacks(struct gcx__out *o, const struct gcx_report *r,
+                             size_t raw)
+{
+  if (r->bytes > 0 && r->birth_site == 0 && gcx__opt.unwind == GCX_UNWIND_NONE)
+    text_sentence(o, "more", "GCX_OPTIONS=unwind=auto records stacks");
+  if (text_stack_is_cut(r->birth_site) || text_stack_is_cut(r->use_site))
+    text_sentence(o, "more",
+                  "a stack is cut: GCX_OPTIONS=stack_depth=256 "
+                  "shows all of it");
+  if (raw == 0 || *gcx__symbolize_problem() == '\0')
+    return;
+  text_label(o, "more");
+  gcx__out_fmt(o, "functions and lines: gcx-symbolize < report; here %s\n",
+               gcx__symbolize_problem());
+}
+
+static void text_more(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->id == GCX_REPORT_LEAK && r->touches == 0)
+    text_sentence(o, "more",
+                  "gcx_touch(p, \"hint\") and gcx_breadcrumb(\"...\") in the "
+                  "program narrow down where it was lost");
+  if (!gcx__report_is_fatal(r->id))
+    return;
+  text_label(o, "more");
+  gcx__out_fmt(o,
+               "to go on instead: GCX_OPTIONS=%s; to look around: gdb, "
+               "break gcx_on_report\n",
+               r->id == GCX_REPORT_LEAK             ? "leak=report"
+               : r->id == GCX_REPORT_DOUBLE_DISPOSE ? "double_dispose=report"
+                                                    : "misuse=report");
+}
+
+static void text_advice(struct gcx__out *o, const struct gcx_report *r)
+{
+  text_sentence(o, "cause", text_causes[r->id]);
+  if (r->id == GCX_REPORT_LEAK && r->count == 0)
+    text_sentence(o, "do",
+                  "look at the finding of what held it; dispose the holder, "
+                  "which must dispose or own (gcx_own) what it holds");
+  else
+    text_sentence(o, "do", text_remedies[r->id]);
+  if (r->id == GCX_REPORT_LEAK && gcx__opt.roots == GCX_ROOTS_STRICT)
+    text_sentence(o, "or",
+                  "it is still in use, held by memory of malloc(): "
+                  "roots=strict does not look there, roots=all does");
+}
+
+void gcx__report_text(struct gcx__out *o, const struct gcx_report *r)
+{
+  size_t raw = 0;
+
+  gcx__out_fmt(o, "==%d== gcx: %s: ", (int)getpid(), gcx__report_name(r->id));
+  text_headline(o, r);
+  text_what(o, r);
+  text_detail(o, r);
+  text_holds(o, r);
+  raw += text_use(o, r);
+  raw += text_disposal(o, r);
+  raw += text_birth(o, r);
+  raw += text_touches(o, r);
+  text_window(o, r);
+  text_advice(o, r);
+  text_more_stacks(o, r, raw);
+  text_more(o, r);
+}
+
+void gcx__report_text_note(struct gcx__out *o, const char *note)
+{
+  gcx__out_fmt(o, "==%d== gcx: note: %s\n", (int)getpid(), note);
+}
+
+/* ----------------------------------------------------------------- summary */
+
+/* "3 objects, 144 bytes lost in 1 finding (GCX-LEAK)" */
+static void text_total_objects(struct gcx__out *o, enum gcx__report_id id,
+                               const struct gcx__report_totals *t)
+{
+  gcx__out_fmt(o, "%zu object%s, ", t->objects[id],
+               text_plural(t->objects[id]));
+  text_bytes(o, t->bytes[id]);
+  gcx__out_fmt(o, " %s in %zu finding%s (%s)",
+               id == GCX_REPORT_LEAK ? "lost" : "not disposed at exit",
+               t->findings[id], text_plural(t->findings[id]),
+               gcx__report_name(id));
+  if (id == GCX_REPORT_LEAK && t->indirect_objects > 0) {
+    gcx__out_fmt(o, " and %zu object%s, ", t->indirect_objects,
+                 text_plural(t->indirect_objects));
+    text_bytes(o, t->indirect_bytes);
+    gcx__out_text(o, " with them");
+  }
+}
+
+static void text_total(struct gcx__out *o, enum gcx__report_id id,
+                       const struct gcx__report_totals *t)
+{
+  if (id == GCX_REPORT_LEAK || id == GCX_REPORT_UNDISPOSED)
+    text_total_objects(o, id, t);
+  else
+    gcx__out_fmt(o, "%zu finding%s (%s)", t->findings[id],
+                 text_plural(t->findings[id]), gcx__report_name(id));
+}
+
+void gcx__report_text_summary(struct gcx__out *o,
+                              const struct gcx__report_totals *totals)
+{
+  const char *separator = "SUMMARY: gcx: ";
+
+  for (int id = 0; id < GCX_REPORT_ID_COUNT; id++) {
+    if (totals->findings[id] == 0)
+      continue;
+    gcx__out_text(o, separator);
+    text_total(o, (enum gcx__report_id)id, totals);
+    separator = "; ";
+  }
+  gcx__out_char(o, '\n');
+}
