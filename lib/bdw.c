@@ -382,14 +382,23 @@ uint64_t gcx__bdw_collections_seen(void)
   return __atomic_load_n(&bdw_seen, __ATOMIC_RELAXED);
 }
 
+void gcx__bdw_resync(void)
+{
+  __atomic_store_n(&bdw_seen, gcx__bdw_collections(), __ATOMIC_RELAXED);
+}
+
 bool gcx__bdw_is_incremental(void)
 {
   return GC_is_incremental_mode() != 0;
 }
 
+/* GC_get_heap_size() takes the lock, which before_stop already holds. */
 size_t gcx__bdw_heap_bytes(void)
 {
-  return GC_get_heap_size();
+  struct GC_prof_stats_s stats = { 0 };
+
+  (void)GC_get_prof_stats_unsafe(&stats, sizeof stats);
+  return stats.heapsize_full;
 }
 
 void gcx__bdw_push(const void *low, const void *high)

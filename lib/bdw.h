@@ -63,8 +63,9 @@ void gcx__bdw_set_mark(const void *base);
 void gcx__bdw_heap_bounds(uintptr_t *ret_low, uintptr_t *ret_high);
 uint64_t gcx__bdw_collections(void);      /* GC_get_gc_no, widened */
 uint64_t gcx__bdw_collections_seen(void); /* mark_end hooks that ran */
+void gcx__bdw_resync(void); /* what was missed is dealt with; locks held */
 bool gcx__bdw_is_incremental(void);
-size_t gcx__bdw_heap_bytes(void);
+size_t gcx__bdw_heap_bytes(void); /* mapped or not */
 
 /* ---- roots: stopped, in push_roots only */
 void gcx__bdw_push(const void *low, const void *high); /* conservative words */

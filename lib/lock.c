@@ -25,6 +25,9 @@ static __thread struct lock_list lock_mine
     __attribute__((tls_model("initial-exec")));
 static uint64_t lock_count;
 
+/* Each rank is one lock, known from its first use on. */
+static struct gcx__lock *lock_by_rank[GCX_RANK_COUNT];
+
 static enum gcx__rank highest_rank_held(void)
 {
   enum gcx__rank highest = 0;
@@ -65,6 +68,8 @@ void gcx__lock(struct gcx__lock *l)
   failure = pthread_mutex_lock(&l->mutex);
   GCX_ASSERT(failure == 0);
   list_add(l);
+  if (GCX_UNLIKELY(lock_by_rank[l->rank] == NULL))
+    __atomic_store_n(&lock_by_rank[l->rank], l, __ATOMIC_RELEASE);
 }
 
 bool gcx__trylock(struct gcx__lock *l)
@@ -105,6 +110,27 @@ void gcx__lock_reinit(struct gcx__lock *l)
   (void)list_remove(l);
   l->mutex = fresh;
   l->holder = 0;
+}
+
+void gcx__lock_all(void)
+{
+  for (size_t r = 0; r < GCX_RANK_MODULES; r++)
+    if (lock_by_rank[r] != NULL)
+      gcx__lock(lock_by_rank[r]);
+}
+
+void gcx__unlock_all(void)
+{
+  for (size_t r = GCX_RANK_COUNT; r-- > 0;)
+    if (lock_by_rank[r] != NULL && gcx__lock_held(lock_by_rank[r]))
+      gcx__unlock(lock_by_rank[r]);
+}
+
+void gcx__lock_reinit_all(void)
+{
+  for (size_t r = 0; r < GCX_RANK_COUNT; r++)
+    if (lock_by_rank[r] != NULL)
+      gcx__lock_reinit(lock_by_rank[r]);
 }
 
 bool gcx__lock_any_held(void)

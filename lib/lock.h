@@ -25,10 +25,10 @@ enum gcx__rank {
   GCX_RANK_TYPES,
   GCX_RANK_RECORDS,
   GCX_RANK_THREADS,
-  GCX_RANK_MODULES,
   GCX_RANK_RULES, /* frame rules and the trace trie */
   GCX_RANK_DEPOT,
   GCX_RANK_VM,
+  GCX_RANK_MODULES, /* also taken by a collection, before its stop */
   GCX_RANK_COUNT
 };
 
@@ -46,6 +46,12 @@ void gcx__unlock(struct gcx__lock *l);
 bool gcx__lock_held(const struct gcx__lock *l); /* by the calling thread */
 /* The child of a fork has one thread: every lock is free again. */
 void gcx__lock_reinit(struct gcx__lock *l);
+/* Around a fork: take every lock that was ever taken, in the order of ranks, but
+ * for the last, which a collection takes inside the collector's lock; give them
+ * back in the parent, make all of them anew in the child. */
+void gcx__lock_all(void);
+void gcx__unlock_all(void);
+void gcx__lock_reinit_all(void);
 /* Any gcx lock held by the calling thread? (no unwinding then) */
 bool gcx__lock_any_held(void);
 /* How often gcx__lock() was called by this process; for the test that the hit

@@ -6,6 +6,8 @@
 #ifndef GCX_ROOTS_H
 #define GCX_ROOTS_H
 
+#include <pthread.h>
+
 #include "assert.h"
 
 /* Learns the layout of threads and verifies it: values put on purpose into a
@@ -16,6 +18,8 @@ const char *gcx__roots_obstacle(void); /* the same sentence, later */
 
 void gcx__roots_before_stop(void); /* hook of bdw.h */
 void gcx__roots_push(void);        /* hook of bdw.h: stopped */
+void gcx__roots_note_suspended(
+    pthread_t id); /* hook thread_suspended of bdw.h */
 
 /* Was everything pushed in the present stop? (memory, /proc, unknown threads).
  * False: no verdict. Stopped, after gcx__roots_push(). */

@@ -55,7 +55,8 @@ static inline uint64_t gcx__rules_tag(uintptr_t pc)
 
 static inline size_t gcx__rules_bucket(const struct gcx__rules *r, uintptr_t pc)
 {
-  return ((pc ^ (pc >> 9)) & r->bucket_mask) * GCX_RULES_WAYS;
+  return ((pc * GCX_RULES_WAYS) ^ (pc / (512 / GCX_RULES_WAYS))) &
+         (r->bucket_mask * GCX_RULES_WAYS);
 }
 
 /* The word for @pc, 0 (GCX_RULE_NONE) if there is none. Lock-free. */

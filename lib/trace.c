@@ -59,6 +59,7 @@
 #define TRACE_FUTILE 64        /* lessons that taught nothing, until we give up */
 #define TRACE_WRONG 8          /* guesses that failed, until a rest */
 #define TRACE_REST 255         /* captures */
+#define TRACE_STREAK 2         /* times the same path, until it is expected */
 
 /* gcx reads the stacks of others: no sanitizer knows that this is meant. */
 #define TRACE_READS_STACK \
@@ -80,16 +81,20 @@ struct trace_shape {
 };
 
 struct trace_guess {
-  uint16_t shape; /* word in the area, 0: none */
-  uint8_t wrong;  /* failures in a row */
-  uint8_t rest;   /* don't try so often */
-  uint32_t hits;  /* of the thread, at the last failure */
+  uint16_t shape;       /* word in the area, 0: none */
+  uint8_t wrong;        /* failures in a row */
+  uint8_t rest;         /* captures for which it is not tried */
+  uint32_t hits;        /* of the thread, at the last failure */
+  const uintptr_t *pcs; /* the last path that was hit, and its id */
+  uint32_t id;
+  uint32_t streak; /* how often it was the same again */
 };
 
 struct trace_slot {
   const uintptr_t *pcs; /* in the depot */
   uint32_t id;          /* 0: free */
-  uint32_t key;         /* shape, and 16 bits of the hash */
+  uint32_t frames;
+  uint32_t key;         /* shape (0: any), and 16 bits of the hash */
 };
 
 /* One walk: what the depot wants, and the shape. */
@@ -97,6 +102,7 @@ struct trace_walk {
   uint32_t n;
   uint32_t links;
   uint32_t start_fp;
+  uint64_t hash; /* of the return addresses; not the same as that of a hit */
   uintptr_t pcs[TRACE_MAX];
   uint32_t at[TRACE_MAX]; /* at[i]: slot of pcs[i + 1] */
   struct trace_link link[TRACE_MAX];
@@ -228,9 +234,13 @@ static inline bool pcs_equal(const uintptr_t *a, const uintptr_t *b, uint32_t n)
   return difference == 0;
 }
 
-static inline uint32_t slot_find(const struct gcx__trace *tr, uint16_t shape,
-                                 uint32_t frames, uintptr_t pc, uint64_t hash,
-                                 const uintptr_t *outer_pcs)
+/* The descriptor, NULL if there is none. Shape 0: what was walked, whatever its
+ * shape. */
+static inline const struct trace_slot *slot_find(const struct gcx__trace *tr,
+                                                 uint16_t shape,
+                                                 uint32_t frames, uintptr_t pc,
+                                                 uint64_t hash,
+                                                 const uintptr_t *outer_pcs)
 {
   uint32_t key = slot_key(hash, shape);
 
@@ -238,11 +248,11 @@ static inline uint32_t slot_find(const struct gcx__trace *tr, uint16_t shape,
     const struct trace_slot *s = &tr->slots[at];
 
     if (s->id == 0) {
-      return 0;
+      return NULL;
     }
-    if (s->key == key && s->pcs[0] == pc &&
+    if (s->key == key && s->frames == frames && s->pcs[0] == pc &&
         pcs_equal(s->pcs + 1, outer_pcs, frames - 1)) {
-      return s->id;
+      return s;
     }
   }
 }
@@ -258,21 +268,58 @@ static inline bool stack_has(const struct gcx__thread *t,
          words <= room / sizeof(uintptr_t);
 }
 
+/* Is it the path of the last time? */
+TRACE_READS_STACK
+static inline bool guess_repeats(const struct trace_guess *g,
+                                 const struct trace_shape *s,
+                                 const struct gcx__frame *start)
+{
+  const uintptr_t *stack = (const uintptr_t *)start->sp;
+  uintptr_t difference = g->pcs[0] ^ start->pc;
+
+  for (uint32_t i = 1; i < s->frames; i++) {
+    difference |= stack[s->at[i - 1]] ^ g->pcs[i];
+  }
+  return difference == 0;
+}
+
+/* The path is known by its slots; expect it next time. */
+static inline void guess_hit(struct trace_guess *g, const struct trace_slot *s)
+{
+  g->streak = s->id == g->id ? g->streak + 1 : 0;
+  if (g->streak == 0) {
+    g->id = s->id;
+    g->pcs = s->pcs;
+  }
+}
+
 /* The id if the guess is right and its path known, else 0. */
 static inline uint32_t guess_try(struct gcx__trace *tr,
                                  const struct gcx__thread *t,
                                  const struct gcx__frame *start)
 {
-  uint16_t place = guess_of(tr, start)->shape;
-  const struct trace_shape *s = shape_at(tr, place);
+  struct trace_guess *g = guess_of(tr, start);
+  const struct trace_shape *s = shape_at(tr, g->shape);
+  const struct trace_slot *slot;
   uintptr_t pcs[TRACE_MAX];
   uint64_t hash;
 
-  if (place == 0 || !stack_has(t, start, s->top) || !links_hold(s, start)) {
+  if (g->shape == 0 || !stack_has(t, start, s->top) || !links_hold(s, start)) {
     return 0;
   }
+  if (g->streak >= TRACE_STREAK) {
+    if (GCX_LIKELY(guess_repeats(g, s, start))) {
+      return g->id;
+    }
+    g->streak = 0;
+  }
   hash = slots_gather(s, start, pcs);
-  return slot_find(tr, place, s->frames, start->pc, hash, pcs);
+  slot = slot_find(tr, g->shape, s->frames, start->pc, hash, pcs);
+  if (slot == NULL) {
+    return 0;
+  }
+  guess_hit(g, slot);
+  return slot->id;
 }
 
 /* ------------------------------------------------------------------ learning */
@@ -393,30 +440,39 @@ static uint16_t shape_intern(struct gcx__trace *tr, const struct trace_walk *w)
   return tr->index[at];
 }
 
-/* Enter (shape, frames) -> id, unless it is there. */
-static void slot_add(struct gcx__trace *tr, uint16_t place,
-                     const struct gcx__frame *start, uint32_t id)
+/* Enter (shape, frames) -> id, which isn't there. */
+static void slot_add(struct gcx__trace *tr, uint16_t shape, uint64_t hash,
+                     uint32_t id)
 {
-  const struct trace_shape *s = shape_at(tr, place);
-  struct trace_slot slot = { .id = id };
-  uintptr_t pcs[TRACE_MAX];
+  struct trace_slot slot = { .id = id, .key = slot_key(hash, shape) };
   uint32_t epoch, at;
-  uint64_t hash = slots_gather(s, start, pcs);
 
-  if (slot_find(tr, place, s->frames, start->pc, hash, pcs) != 0 ||
-      gcx__depot_get(id, &slot.pcs, &epoch) != s->frames) {
+  slot.frames = (uint32_t)gcx__depot_get(id, &slot.pcs, &epoch);
+  if (slot.frames == 0) {
     return;
   }
-  if (tr->slots_used >= (tr->slot_mask + 1) / 2) {
+  if (tr->slots_used >= (tr->slot_mask + 1) / 8 * 5) {
     slots_empty(tr, GCX_MIN((tr->slot_mask + 1) * 2, (uint32_t)TRACE_SLOTS));
   }
-  slot.key = slot_key(hash, place);
   at = slot_first(tr, hash);
   while (tr->slots[at].id != 0) {
     at = (at + 1) & tr->slot_mask;
   }
   tr->slots[at] = slot;
   tr->slots_used++;
+}
+
+/* Enter the path of @start under the shape at @place. */
+static void slot_add_shaped(struct gcx__trace *tr, uint16_t place,
+                            const struct gcx__frame *start, uint32_t id)
+{
+  const struct trace_shape *s = shape_at(tr, place);
+  uintptr_t pcs[TRACE_MAX];
+  uint64_t hash = slots_gather(s, start, pcs);
+
+  if (slot_find(tr, place, s->frames, start->pc, hash, pcs) == NULL) {
+    slot_add(tr, place, hash, id);
+  }
 }
 
 /* The guess was wrong: is it worth trying? */
@@ -428,6 +484,8 @@ static void guess_correct(struct gcx__trace *tr, struct trace_guess *g,
   g->wrong = hits - g->hits > 1 ? 1 : (uint8_t)(g->wrong + 1);
   g->hits = hits;
   g->shape = place;
+  g->streak = 0;
+  g->id = 0;
   if (g->wrong >= TRACE_WRONG) {
     g->shape = 0;
     g->wrong = TRACE_WRONG - 2;
@@ -439,21 +497,31 @@ static void guess_correct(struct gcx__trace *tr, struct trace_guess *g,
 static void walk_remember(struct gcx__trace *tr, const struct gcx__frame *start,
                           const struct trace_walk *w, uint32_t id)
 {
+  uint16_t place = shape_intern(tr, w);
   struct trace_guess *g = guess_of(tr, start);
-  uint16_t place;
 
-  if (g->rest > 0) {
-    g->rest--;
-    return;
-  }
-  if (id == 0) {
-    return;
-  }
-  place = shape_intern(tr, w);
-  slot_add(tr, place, start, id);
+  slot_add_shaped(tr, place, start, id);
   if (g->shape != place) {
     guess_correct(tr, g, place);
   }
+}
+
+/* The id of a walk's return addresses; the thread's own table is nearer than
+ * the depot's. */
+static uint32_t walk_id(struct gcx__trace *tr, const struct trace_walk *w)
+{
+  const struct trace_slot *slot =
+      slot_find(tr, 0, w->n, w->pcs[0], w->hash, w->pcs + 1);
+  uint32_t id;
+
+  if (slot != NULL) {
+    return slot->id;
+  }
+  id = gcx__depot_put(w->pcs, w->n);
+  if (id != 0) {
+    slot_add(tr, 0, w->hash, id);
+  }
+  return id;
 }
 
 /* --------------------------------------------------------------------- walk */
@@ -481,31 +549,38 @@ static inline bool walk_link(struct trace_walk *w, uint32_t at, uintptr_t value)
  * CFA than the frame (or, by fp, than fp, which is checked) reaches.
  */
 TRACE_READS_STACK
-static enum walk_end walk(const struct gcx__frame *start, uintptr_t high,
-                          size_t max, struct trace_walk *w)
+static inline enum walk_end walk_rules(const struct gcx__frame *start,
+                                       uintptr_t high, size_t max,
+                                       struct trace_walk *w, bool shaped)
 {
   const struct gcx__rules *rules =
       __atomic_load_n(&gcx__rules_table, __ATOMIC_ACQUIRE);
   uintptr_t pc = start->pc, sp = start->sp, fp = start->fp;
   uint32_t fp_from = TRACE_NO_FP, n = 1;
+  uint64_t hash = pc * HASH_FACTOR;
 
+  if (rules == NULL) {
+    return WALK_UNKNOWN;
+  }
   w->links = 0;
   w->start_fp = TRACE_NO_FP;
   w->pcs[0] = pc;
   while (n < max) {
-    uint64_t word = rules == NULL ? 0 : gcx__rules_find(rules, pc);
+    uint64_t word = gcx__rules_find(rules, pc);
     enum gcx__rule_kind kind = GCX_RULE_KIND(word);
     uintptr_t cfa, fp_slot, fp_read;
 
     if (GCX_LIKELY(kind == GCX_RULE_SP)) {
       cfa = sp + GCX_RULE_CFA(word) * 8;
     } else if (kind == GCX_RULE_FP) {
-      if (fp - sp >= high - sp || !walk_link(w, fp_from, fp - start->sp)) {
+      if (fp - sp >= high - sp ||
+          (shaped && !walk_link(w, fp_from, fp - start->sp))) {
         return WALK_UNTRUSTED;
       }
       cfa = fp + GCX_RULE_CFA(word) * 8;
     } else {
       w->n = n;
+      w->hash = hash_end(hash, n, 0, 0);
       return kind == GCX_RULE_END         ? WALK_DONE
              : kind == GCX_RULE_UNTRUSTED ? WALK_UNTRUSTED
                                           : WALK_UNKNOWN;
@@ -520,12 +595,31 @@ static enum walk_end walk(const struct gcx__frame *start, uintptr_t high,
       fp_from = (uint32_t)((fp_slot - start->sp) / 8);
     }
     pc = ((const uintptr_t *)cfa)[-1];
-    w->at[n - 1] = (uint32_t)((cfa - start->sp) / 8 - 1);
+    hash = (hash ^ pc) * HASH_FACTOR;
+    hash ^= hash >> 32;
+    if (shaped) {
+      w->at[n - 1] = (uint32_t)((cfa - start->sp) / 8 - 1);
+    }
     w->pcs[n++] = pc;
     sp = cfa;
   }
   w->n = n;
+  w->hash = hash_end(hash, n, 0, 0);
   return WALK_DONE;
+}
+
+static GCX_NOINLINE enum walk_end walk_shaped(const struct gcx__frame *start,
+                                              uintptr_t high, size_t max,
+                                              struct trace_walk *w)
+{
+  return walk_rules(start, high, max, w, true);
+}
+
+static GCX_NOINLINE enum walk_end walk_plain(const struct gcx__frame *start,
+                                             uintptr_t high, size_t max,
+                                             struct trace_walk *w)
+{
+  return walk_rules(start, high, max, w, false);
 }
 
 /* ------------------------------------------------------------------- unwind */
@@ -575,39 +669,55 @@ static size_t depth_limit(void)
   return GCX_MIN((size_t)gcx__opt.stack_depth, (size_t)TRACE_MAX);
 }
 
+/* Unwind, and teach if something @is_new. */
+static uint32_t site_unwind(struct gcx__thread *t, struct gcx__trace *tr,
+                            const struct gcx__frame *start, bool is_new)
+{
+  size_t n = 0;
+
+  tr->stats.unwinds++;
+  if (is_new && tr->futile < TRACE_FUTILE) {
+    n = unwind_teach(t, tr, start, tr->walk.pcs, depth_limit());
+  }
+  if (n == 0) {
+    n = unwind_guarded(t, start, tr->walk.pcs, depth_limit());
+  }
+  return gcx__depot_put(tr->walk.pcs, n);
+}
+
 /* Not a hit: walk, or unwind. */
 static GCX_NOINLINE uint32_t site_slow(struct gcx__thread *t,
                                        const struct gcx__frame *start)
 {
   struct gcx__trace *tr = t->trace != NULL ? t->trace : trace_make(t);
-  size_t max = depth_limit(), n = 0;
+  size_t max = depth_limit();
   enum walk_end end = WALK_UNTRUSTED;
+  struct trace_guess *g;
   uint32_t id;
 
   if (tr == NULL) {
     uintptr_t pcs[TRACE_MAX];
 
-    n = unwind_guarded(t, start, pcs, max);
-    return gcx__depot_put(pcs, n);
+    return gcx__depot_put(pcs, unwind_guarded(t, start, pcs, max));
   }
   trace_renew(tr);
+  g = guess_of(tr, start);
   if (stack_has(t, start, 0)) {
-    end = walk(start, t->stack_high, max, &tr->walk);
+    bool resting = g->rest > 0;
+
+    g->rest -= resting;
+    end = resting ? walk_plain(start, t->stack_high, max, &tr->walk)
+                  : walk_shaped(start, t->stack_high, max, &tr->walk);
+    if (end == WALK_DONE) {
+      tr->stats.walks++;
+      id = walk_id(tr, &tr->walk);
+      if (!resting && id != 0) {
+        walk_remember(tr, start, &tr->walk, id);
+      }
+      return id;
+    }
   }
-  if (end == WALK_DONE) {
-    tr->stats.walks++;
-    id = gcx__depot_put(tr->walk.pcs, tr->walk.n);
-    walk_remember(tr, start, &tr->walk, id);
-    return id;
-  }
-  tr->stats.unwinds++;
-  if (end == WALK_UNKNOWN && tr->futile < TRACE_FUTILE) {
-    n = unwind_teach(t, tr, start, tr->walk.pcs, max);
-  }
-  if (n == 0) {
-    n = unwind_guarded(t, start, tr->walk.pcs, max);
-  }
-  return gcx__depot_put(tr->walk.pcs, n);
+  return site_unwind(t, tr, start, end == WALK_UNKNOWN);
 }
 
 #ifdef GCX_DEEP_CHECKS
@@ -664,7 +774,7 @@ size_t gcx__trace_pcs(struct gcx__thread *t, const struct gcx__frame *start,
   }
   max = GCX_MIN(max, (size_t)TRACE_MAX);
   if (t->trace != NULL && stack_has(t, start, 0) &&
-      walk(start, t->stack_high, max, &t->trace->walk) == WALK_DONE) {
+      walk_plain(start, t->stack_high, max, &t->trace->walk) == WALK_DONE) {
     memcpy(ret_pcs, t->trace->walk.pcs, t->trace->walk.n * sizeof(*ret_pcs));
     return t->trace->walk.n;
   }

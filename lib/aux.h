@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aux.h - what only some objects need: owners, touches, sizes over 4 GiB
+ *
+ * One entry per object that needs one, in a side table; the record's link names
+ * it while GCX_FLAG_AUX is set. Everything here is read by the collection's hook
+ * too, so each store leaves the structure walkable.
+ */
+#ifndef GCX_AUX_H
+#define GCX_AUX_H
+
+#include "lock.h"
+#include "record.h"
+#include "report.h"
+
+struct gcx__aux {
+  uint32_t number;      /* of the record, 0: free */
+  uint32_t owner;       /* record numbers, 0: none */
+  uint32_t first_child; /* latest owned first */
+  uint32_t next_sibling;
+  uint32_t previous_sibling;
+  uint32_t dispose_site;
+  uint64_t bytes;             /* size, with GCX_FLAG_BIG */
+  struct gcx__touch *touches; /* ring of GCX__REPORT_TOUCHES, or NULL */
+  uint32_t touch_count;       /* ever made */
+  uint32_t next_free;
+};
+
+extern struct gcx__lock gcx__aux_lock; /* GCX_RANK_OWNERS */
+
+/* Entry of a record, NULL if it has none. With the lock, or stopped. */
+struct gcx__aux *gcx__aux_of(uint32_t number);
+
+/* Entry of a record that is not disposed, made if there is none; NULL without
+ * memory or if it is disposed. */
+struct gcx__aux *gcx__aux_have_locked(uint32_t number);
+
+/* The record goes: so does its entry. */
+void gcx__aux_release_locked(uint32_t number);
+void gcx__aux_release_stopped(uint32_t number);
+
+/* All entries, by index from 1; NULL past the last. Stopped, or with the lock. */
+struct gcx__aux *gcx__aux_at(uint32_t index);
+
+size_t gcx__aux_count(void); /* entries in use */
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cells.c - per-thread caches of free cells and record numbers
+ *
+ * The caches lie in vm memory, not in thread-local storage, which is a root: a
+ * hidden cell must be in nobody's sight but gcx's. A refill has the collector
+ * store the list straight into the cache slot, since a collection can come
+ * between the store and the return. A cell that was taken off is in a register
+ * or on the stack of its thread from the load of the head on, so no lock is
+ * needed against a stop.
+ */
+#include "cells.h"
+
+#include "vm.h"
+
+/* Ascending birth orders, handed to threads in runs. */
+static uint32_t cells_order;
+
+struct gcx__cells *gcx__cells_enter(struct gcx__thread *t)
+{
+  if (t->cells == NULL)
+    t->cells = gcx__vm_alloc(sizeof *t->cells);
+  return t->cells;
+}
+
+/* The entry of a thread and its caches are used again by another one. Cells are
+ * swept by the next collection. */
+void gcx__cells_drop(struct gcx__thread *t)
+{
+  if (t->cells == NULL)
+    return;
+  for (size_t k = 0; k < GCX_ARRAY_LENGTH(t->cells->free); k++)
+    for (size_t g = 0; g < GCX__CELLS_CLASSES; g++)
+      __atomic_store_n(&t->cells->free[k][g], NULL, __ATOMIC_RELEASE);
+  t->cells->number_count = 0;
+  t->cells->order = t->cells->order_end = 0;
+}
+
+void gcx__cells_leave(struct gcx__thread *t)
+{
+  struct gcx__cells *c = t->cells;
+
+  if (c != NULL)
+    gcx__record_give(c->numbers, c->number_count);
+  gcx__cells_drop(t);
+}
+
+bool gcx__cells_refill(struct gcx__cells *c, enum gcx__kind kind,
+                       size_t granules)
+{
+  void **slot = &c->free[kind][granules];
+
+  c->given[kind][granules] = 0;
+  gcx__bdw_alloc_many(granules * GCX__CELL_GRANULE, kind, slot);
+  return *slot != NULL;
+}
+
+void gcx__cells_put(struct gcx__cells *c, enum gcx__kind kind, void *cell,
+                    size_t bytes)
+{
+  size_t granules = bytes / GCX__CELL_GRANULE;
+
+  if (granules >= GCX__CELLS_CLASSES ||
+      c->given[kind][granules] >= GCX__CELLS_KEPT) {
+    gcx__bdw_free(cell);
+    return;
+  }
+  c->given[kind][granules]++;
+  *(void **)cell = c->free[kind][granules];
+  c->free[kind][granules] = cell;
+}
+
+bool gcx__cells_refill_numbers(struct gcx__cells *c)
+{
+  uint32_t taken[GCX__CELLS_NUMBERS];
+  uint32_t n = gcx__record_take(taken, GCX__CELLS_NUMBERS);
+
+  if (n == 0)
+    return false;
+  for (uint32_t i = 0; i < n; i++)
+    c->numbers[i] = taken[n - 1 - i]; /* taken from the end: ascending */
+  c->number_count = n;
+  return true;
+}
+
+void gcx__cells_refill_order(struct gcx__cells *c)
+{
+  c->order =
+      __atomic_fetch_add(&cells_order, GCX__CELLS_NUMBERS, __ATOMIC_RELAXED);
+  c->order_end = c->order + GCX__CELLS_NUMBERS;
+}
+
+uint32_t gcx__cells_order(void)
+{
+  uint32_t order;
+  struct gcx__thread *t;
+
+  gcx__thread_lock();
+  order = __atomic_load_n(&cells_order, __ATOMIC_RELAXED);
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
+    if (t->cells != NULL)
+      order -= t->cells->order_end - t->cells->order;
+  gcx__thread_unlock();
+  return order;
+}
+
+static void cells_mark(const struct gcx__cells *c)
+{
+  for (size_t k = 0; k < GCX_ARRAY_LENGTH(c->free); k++)
+    for (size_t g = 0; g < GCX__CELLS_CLASSES; g++)
+      for (void *p = c->free[k][g]; p != NULL; p = *(void **)p)
+        gcx__bdw_set_mark(p);
+}
+
+void gcx__cells_mark_all(void)
+{
+  struct gcx__thread *t;
+
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
+    if (t->cells != NULL)
+      cells_mark(t->cells);
+}

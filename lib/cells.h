@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cells.h - per-thread caches of free cells and record numbers
+ */
+#ifndef GCX_CELLS_H
+#define GCX_CELLS_H
+
+#include "bdw.h"
+#include "record.h"
+#include "thread.h"
+
+#define GCX__CELL_GRANULE 16
+#define GCX__CELLS_MAX 512 /* bytes of the largest cell that is cached */
+#define GCX__CELLS_CLASSES (GCX__CELLS_MAX / GCX__CELL_GRANULE + 1)
+#define GCX__CELLS_NUMBERS 64
+#define GCX__CELLS_KEPT 1024 /* cells of a class put back before one is freed */
+
+struct gcx__cells {
+  void *free[2][GCX__CELLS_CLASSES]; /* [kind][granules], linked by word 0 */
+  uint32_t given[2][GCX__CELLS_CLASSES]; /* back by gcx__cells_put() since the
+                                            last refill */
+  uint32_t numbers[GCX__CELLS_NUMBERS];
+  uint32_t number_count;
+  uint32_t order; /* birth orders left to this thread: [order, order_end) */
+  uint32_t order_end;
+};
+
+/* Caches for @t; NULL without memory. */
+struct gcx__cells *gcx__cells_enter(struct gcx__thread *t);
+void gcx__cells_leave(struct gcx__thread *t); /* the thread ends */
+void gcx__cells_drop(struct gcx__thread *t);  /* vanished in a fork */
+
+/* Refill what a cell of @granules needs. False: no memory. */
+bool gcx__cells_refill(struct gcx__cells *c, enum gcx__kind kind,
+                       size_t granules);
+/* A cell that is unpublished goes back: onto the cache, or to the collector when
+ * the cache has had its share (a thread may free what others allocate). */
+void gcx__cells_put(struct gcx__cells *c, enum gcx__kind kind, void *cell,
+                    size_t bytes);
+bool gcx__cells_refill_numbers(struct gcx__cells *c);
+void gcx__cells_refill_order(struct gcx__cells *c);
+
+/* Advances with every allocation, of any thread. Takes the lock of the list of
+ * threads. */
+uint32_t gcx__cells_order(void);
+
+/* Stopped: mark every cell that lies on a cache, else the collector would take
+ * the block away under it. */
+void gcx__cells_mark_all(void);
+
+#endif

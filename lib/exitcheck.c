@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exitcheck.c - the last look
+ *
+ * What is unreachable now was lost. What exit() merely left reachable was not:
+ * when it was called from somewhere in the program, the frames of its callers
+ * are still roots; when main has returned, main's frame is dead. Either way the
+ * frames of exit() itself and of everything below it hold nothing of the
+ * program's but leftovers, and are left out: the collector is told that this
+ * thread's stack ends here, and the part above exit()'s caller, with the
+ * registers as that caller left them, is pushed as a root of gcx's own.
+ */
+#include "exitcheck.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "bdw.h"
+#include "finalizer.h"
+#include "finding.h"
+#include "options.h"
+#include "report.h"
+#include "roots.h"
+#include "thread.h"
+#include "unwind.h"
+#include "verdict.h"
+
+#define EXIT_REGISTERS 12
+
+static void *exitcheck_set_bottom(void *bottom)
+{
+  gcx__bdw_set_stack_bottom(bottom);
+  return NULL;
+}
+
+/* Collect as if exit()'s callers were all there is of this stack. */
+static GCX_NOINLINE void exitcheck_collect_cut(const struct gcx__thread *self,
+                                               uintptr_t sp,
+                                               const uintptr_t *registers)
+{
+  gcx__roots_set_exit_frame(sp, registers, EXIT_REGISTERS);
+  (void)gcx__bdw_with_lock(exitcheck_set_bottom, __builtin_frame_address(0));
+  gcx__verdict_collect();
+  (void)gcx__bdw_with_lock(exitcheck_set_bottom, (void *)self->stack_high);
+  gcx__roots_set_exit_frame(0, NULL, 0);
+}
+
+static void exitcheck_collect(void)
+{
+  struct gcx__thread *self = gcx__thread_self();
+  uintptr_t sp, registers[EXIT_REGISTERS] = { 0 };
+  bool main_returned = false;
+
+  if (self != NULL && self->is_main &&
+      gcx__unwind_find_exit(&sp, registers, &main_returned))
+    exitcheck_collect_cut(self, sp, registers);
+  else
+    gcx__verdict_collect();
+}
+
+/* NULL, or why the answer is not to be trusted. */
+static const char *exitcheck_look(void)
+{
+  const char *why = gcx__verdict_obstacle();
+
+  gcx__verdict_lose_canaries();
+  exitcheck_collect();
+  if (why == NULL && !gcx__verdict_canaries_found())
+    why = "objects that gcx lost on purpose were not found";
+  (void)gcx__finalizer_wait(UINT64_MAX);
+  return why;
+}
+
+/* Ends the process; what the program has written is not lost. */
+static GCX_NORETURN void exitcheck_end(int status)
+{
+  (void)fflush(NULL);
+  _exit(status);
+}
+
+static bool exitcheck_is_wanted(void)
+{
+  return gcx__opt.exit_check != GCX_EXIT_OFF &&
+         gcx__opt.leak != GCX_LEAK_OFF && gcx__opt.leak != GCX_LEAK_DISPOSE;
+}
+
+void gcx__exitcheck_run(void)
+{
+  const char *why = NULL;
+  bool sets_status =
+      gcx__opt.leak == GCX_LEAK_ABORT || gcx__opt.leak == GCX_LEAK_EXIT;
+
+  if (exitcheck_is_wanted())
+    why = exitcheck_look();
+  if (exitcheck_is_wanted() && gcx__opt.exit_check == GCX_EXIT_UNDISPOSED)
+    (void)gcx__finding_undisposed();
+  if (why != NULL)
+    gcx__report_note("indeterminate at exit: %s", why);
+  gcx__report_summary();
+  if (gcx__opt.leak == GCX_LEAK_EXIT && gcx__report_count() > 0)
+    exitcheck_end((int)gcx__opt.exitcode);
+  if (why != NULL && sets_status)
+    exitcheck_end((int)GCX_MIN(gcx__opt.exitcode + 1, 255u));
+}

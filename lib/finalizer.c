@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * finalizer.c - gcx's own thread
+ *
+ *   none --ensure--> starting --> waiting <--> working
+ *     ^                                          |
+ *     +---------------- fork (child) ------------+
+ *
+ * The thread sleeps in gcx__bdw_blocking(), so a collection neither signals it
+ * nor waits for it. The hook queues batches and wakes it; it takes all there
+ * are, deals with them, and then says up to which batch it has come. A program
+ * in which the thread can't be started (or that is exiting) is served by the
+ * threads that wait: finalizer_turn decides who works, so that a batch is never
+ * dealt with twice.
+ *
+ * With interval_ms it wakes by itself and collects, if something was allocated
+ * and nothing has collected for that long: a sleeping server reports too.
+ */
+#include "finalizer.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "bdw.h"
+#include "cells.h"
+#include "finding.h"
+#include "lock.h"
+#include "options.h"
+#include "out.h"
+#include "platform.h"
+#include "termination.h"
+#include "thread.h"
+
+enum finalizer_state { FINALIZER_NONE, FINALIZER_STARTED, FINALIZER_OFF };
+
+static uint32_t finalizer_state;
+static uint32_t finalizer_tid;
+static uint32_t finalizer_done; /* batches dealt with; woken when it changes */
+static uint32_t finalizer_turn; /* tid of who is working, 0: nobody */
+
+bool gcx__finalizer_is_self(void)
+{
+  return __atomic_load_n(&finalizer_tid, __ATOMIC_ACQUIRE) == gcx__tid();
+}
+
+/* ---- work */
+
+static bool finalizer_take_turn(void)
+{
+  uint32_t nobody = 0;
+
+  return __atomic_compare_exchange_n(&finalizer_turn, &nobody, gcx__tid(),
+                                     false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE);
+}
+
+/* Deal with everything that is queued; the caller has the turn. */
+static void finalizer_work(void)
+{
+  struct gcx__batch *b, *next;
+
+  for (b = gcx__termination_take(); b != NULL; b = next) {
+    next = b->next;
+    gcx__finding_process(b);
+    gcx__termination_give(b);
+    __atomic_fetch_add(&finalizer_done, 1, __ATOMIC_ACQ_REL);
+    gcx__futex_wake(&finalizer_done);
+  }
+}
+
+static bool finalizer_work_in_turn(void)
+{
+  if (!finalizer_take_turn())
+    return false;
+  finalizer_work();
+  __atomic_store_n(&finalizer_turn, 0, __ATOMIC_RELEASE);
+  return true;
+}
+
+/* ---- interval_ms */
+
+static bool finalizer_is_idle_collection_due(void)
+{
+  static uint64_t last_collections;
+  static uint32_t last_order;
+  static uint32_t last_ms;
+  uint64_t collections = gcx__bdw_collections();
+  uint32_t now = gcx__now_ms();
+  uint32_t order = gcx__cells_order();
+
+  if (collections != last_collections) {
+    last_collections = collections;
+    last_ms = now;
+    last_order = order;
+  }
+  return now - last_ms >= gcx__opt.interval_ms && order != last_order;
+}
+
+/* ---- the thread */
+
+struct finalizer_sleep {
+  uint32_t seen;
+  uint64_t timeout_ms;
+};
+
+static void *finalizer_sleep(void *arg)
+{
+  const struct finalizer_sleep *s = arg;
+
+  gcx__futex_wait(&gcx__termination_queued, s->seen, s->timeout_ms);
+  return NULL;
+}
+
+static void finalizer_wait_for_work(void)
+{
+  struct finalizer_sleep s = {
+    .seen = __atomic_load_n(&gcx__termination_queued, __ATOMIC_ACQUIRE),
+    .timeout_ms = gcx__opt.interval_ms != 0 ? gcx__opt.interval_ms : UINT64_MAX,
+  };
+
+  if (s.seen == __atomic_load_n(&finalizer_done, __ATOMIC_ACQUIRE))
+    (void)gcx__bdw_blocking(finalizer_sleep, &s);
+}
+
+static GCX_NORETURN void *finalizer_main(void *arg)
+{
+  (void)arg;
+  __atomic_store_n(&finalizer_tid, gcx__tid(), __ATOMIC_RELEASE);
+  for (;;) {
+    finalizer_wait_for_work();
+    if (!finalizer_work_in_turn())
+      continue;
+    if (gcx__opt.interval_ms != 0 && finalizer_is_idle_collection_due())
+      gcx__bdw_collect();
+  }
+}
+
+/* The program's signals are not for this thread; the collector's are. */
+static bool finalizer_start_thread(void)
+{
+  pthread_attr_t attributes;
+  pthread_t thread;
+  sigset_t blocked, before;
+  int suspend, restart;
+  bool started;
+
+  if (pthread_attr_init(&attributes) != 0)
+    return false;
+  (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  (void)sigfillset(&blocked);
+  gcx__bdw_signals(&suspend, &restart);
+  (void)sigdelset(&blocked, suspend);
+  (void)sigdelset(&blocked, restart);
+  (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  started = pthread_create(&thread, &attributes, finalizer_main, NULL) == 0;
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  (void)pthread_attr_destroy(&attributes);
+  if (started)
+    (void)pthread_setname_np(thread, "gcx");
+  return started;
+}
+
+void gcx__finalizer_ensure(void)
+{
+  uint32_t none = FINALIZER_NONE;
+
+  if (GCX_LIKELY(__atomic_load_n(&finalizer_state, __ATOMIC_ACQUIRE) !=
+                 FINALIZER_NONE))
+    return;
+  if (!__atomic_compare_exchange_n(&finalizer_state, &none, FINALIZER_STARTED,
+                                   false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    return;
+  if (!finalizer_start_thread())
+    __atomic_store_n(&finalizer_state, FINALIZER_NONE, __ATOMIC_RELEASE);
+}
+
+/* ---- waiting */
+
+static bool finalizer_has_thread(void)
+{
+  return __atomic_load_n(&finalizer_state, __ATOMIC_ACQUIRE) ==
+             FINALIZER_STARTED &&
+         __atomic_load_n(&finalizer_tid, __ATOMIC_ACQUIRE) != 0;
+}
+
+static void *finalizer_sleep_done(void *arg)
+{
+  const struct finalizer_sleep *s = arg;
+
+  gcx__futex_wait(&finalizer_done, s->seen, s->timeout_ms);
+  return NULL;
+}
+
+bool gcx__finalizer_wait(uint64_t timeout_ms)
+{
+  uint32_t goal = __atomic_load_n(&gcx__termination_queued, __ATOMIC_ACQUIRE);
+  uint64_t begin = gcx__now_ns();
+  struct finalizer_sleep s;
+
+  if (gcx__finalizer_is_self())
+    return true;
+  for (;;) {
+    uint64_t spent_ms = (gcx__now_ns() - begin) / 1000000;
+
+    s.seen = __atomic_load_n(&finalizer_done, __ATOMIC_ACQUIRE);
+    if ((int32_t)(s.seen - goal) >= 0)
+      return true;
+    if (timeout_ms != UINT64_MAX && spent_ms >= timeout_ms)
+      return false;
+    if (!finalizer_has_thread() && finalizer_work_in_turn())
+      continue;
+    s.timeout_ms = timeout_ms == UINT64_MAX ? 100
+                                            : GCX_MIN(timeout_ms - spent_ms, 100u);
+    (void)gcx__bdw_blocking(finalizer_sleep_done, &s);
+  }
+}
+
+void gcx__finalizer_after_fork(void)
+{
+  finalizer_state = FINALIZER_NONE;
+  finalizer_tid = 0;
+  finalizer_turn = 0;
+  finalizer_done = gcx__termination_queued;
+}
+
+void gcx__finalizer_shut_down(void)
+{
+  uint32_t none = FINALIZER_NONE;
+
+  (void)__atomic_compare_exchange_n(&finalizer_state, &none, FINALIZER_OFF,
+                                    false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}

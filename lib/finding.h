@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * finding.h - from what a collection found to reports
+ */
+#ifndef GCX_FINDING_H
+#define GCX_FINDING_H
+
+#include "termination.h"
+
+/* Deal with one batch as leak= says: report it, or dispose it. On the finalizer
+ * thread, or on the thread that asks where there is none. */
+void gcx__finding_process(const struct gcx__batch *b);
+
+/* Abandoned objects dealt with since start. */
+size_t gcx__finding_count(void);
+
+/* exit_check=undisposed: report every live object whose disposal is owed;
+ * their number. */
+size_t gcx__finding_undisposed(void);
+
+#endif

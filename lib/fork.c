@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork.c - gcx across fork()
+ *
+ * prepare takes gcx's locks in the order of ranks, then bdwgc's handler its own.
+ * In the child one thread is left. What was tracked before belongs to the parent
+ * and is dropped in silence when it becomes unreachable: all records below a
+ * watermark; no free number below it is used again. gcx_fork_adopt() makes the
+ * child the owner; daemon() does, since its child goes on in the parent's place.
+ */
+#include "fork.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "../include/gcx/collector.h"
+#include "cells.h"
+#include "finalizer.h"
+#include "lifecycle.h"
+#include "lock.h"
+#include "record.h"
+#include "report.h"
+#include "termination.h"
+#include "thread.h"
+
+static void fork_prepare(void)
+{
+  gcx__lock_all();
+}
+
+static void fork_parent(void)
+{
+  gcx__unlock_all();
+}
+
+static void fork_child(void)
+{
+  struct gcx__thread *self;
+
+  gcx__lock_reinit_all();
+  gcx__thread_after_fork(gcx__cells_drop);
+  self = gcx__thread_self();
+  if (self != NULL && self->cells != NULL)
+    self->cells->number_count = 0;
+  gcx__termination_after_fork(gcx__record_after_fork());
+  gcx__lifecycle_after_fork();
+  gcx__finalizer_after_fork();
+  gcx__report_after_fork();
+}
+
+void gcx__fork_init(void)
+{
+  (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+void gcx_fork_adopt(void)
+{
+  gcx__termination_adopt();
+}
+
+/* The C library's forks and lets the parent exit. */
+__attribute__((visibility("default"))) int daemon(int nochdir, int noclose)
+{
+  int (*real)(int, int);
+  void *found = dlsym(RTLD_NEXT, "daemon");
+  int result;
+
+  if (found == NULL) {
+    errno = ENOSYS;
+    return -1;
+  }
+  __builtin_memcpy(&real, &found, sizeof real);
+  result = real(nochdir, noclose);
+  if (result == 0)
+    gcx_fork_adopt();
+  return result;
+}

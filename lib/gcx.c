@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gcx.c - start and end of the library; the one file that knows all the others
+ */
+#include <pthread.h>
+
+#include "../include/gcx/build.h"
+#include "../include/gcx/collector.h"
+#include "../include/gcx/root.h"
+#include "../include/gcx/version.h"
+#include "bdw.h"
+#include "cells.h"
+#include "exitcheck.h"
+#include "finalizer.h"
+#include "fork.h"
+#include "interpose.h"
+#include "lock.h"
+#include "modules.h"
+#include "note.h"
+#include "object.h"
+#include "options.h"
+#include "out.h"
+#include "platform.h"
+#include "report.h"
+#include "roots.h"
+#include "start.h"
+#include "termination.h"
+#include "thread.h"
+#include "trace.h"
+#include "unwind.h"
+
+static pthread_once_t gcx_once = PTHREAD_ONCE_INIT;
+static bool gcx_started;
+
+static void gcx_thread_enter(struct gcx__thread *t)
+{
+  (void)t;
+  gcx__unwind_prime();
+}
+
+static void gcx_thread_leave(struct gcx__thread *t)
+{
+  gcx__cells_leave(t);
+  gcx__trace_thread_leave(t);
+}
+
+static const struct gcx__thread_hooks gcx_thread_hooks = {
+  .enter = gcx_thread_enter,
+  .leave = gcx_thread_leave,
+};
+
+static void gcx_read_options(void)
+{
+  static struct gcx__note note;
+  const char *program =
+      gcx_default_options != NULL ? gcx_default_options() : NULL;
+
+  gcx__note_read(&note);
+  gcx__options_init(note.debug, note.options, program);
+}
+
+/* Where the roots are not covered for certain, a finding is no reason to stop. */
+static void gcx_check_roots(void)
+{
+  const char *why = gcx__roots_init();
+
+  if (why != NULL && gcx__opt.verbosity > 0)
+    gcx__warn("findings will not be fatal: %s", why);
+}
+
+static void gcx_say_obstacle(void)
+{
+  const char *why = gcx__bdw_obstacle();
+
+  if (why != NULL)
+    gcx__warn("leaks can't be found: %s", why);
+}
+
+static void gcx_start_once(void)
+{
+  gcx__platform_init();
+  gcx_read_options();
+  gcx__report_init();
+  gcx__modules_init();
+  gcx__termination_init();
+  gcx__bdw_init(&gcx__termination_hooks);
+  gcx__interpose_init(&gcx_thread_hooks);
+  gcx_check_roots();
+  gcx__fork_init();
+  gcx__object_on_refill = gcx__finalizer_ensure;
+  gcx_say_obstacle();
+  __atomic_store_n(&gcx_started, true, __ATOMIC_RELEASE);
+}
+
+void gcx__start(void)
+{
+  if (GCX_UNLIKELY(!__atomic_load_n(&gcx_started, __ATOMIC_ACQUIRE)))
+    (void)pthread_once(&gcx_once, gcx_start_once);
+}
+
+__attribute__((constructor)) static void gcx_load(void)
+{
+  gcx__interpose_set_start(gcx__start);
+  gcx__start();
+}
+
+__attribute__((destructor)) static void gcx_unload(void)
+{
+  if (__atomic_load_n(&gcx_started, __ATOMIC_ACQUIRE))
+    gcx__exitcheck_run();
+}
+
+void gcx_init(void)
+{
+  gcx__start();
+}
+
+const char *gcx_version(void)
+{
+  return GCX_VERSION;
+}
+
+int gcx_root_add(void *start, size_t bytes)
+{
+  return gcx__roots_add(start, bytes);
+}
+
+void gcx_root_remove(void *start, size_t bytes)
+{
+  gcx__roots_remove(start, bytes);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * graph.h - a set of objects, and who points to whom among them
+ *
+ * For what comes after the stop: which lost objects are held only by others, and
+ * what a foreign finalizer can still reach. The set is given; pointers that lead
+ * out of it are not followed, so the work is linear in its size.
+ */
+#ifndef GCX_GRAPH_H
+#define GCX_GRAPH_H
+
+#include "assert.h"
+
+struct gcx__graph {
+  void *const *objects; /* the caller's */
+  size_t count;
+  uint32_t *slots;   /* open addressing: 1 + index into objects */
+  size_t slot_count; /* a power of two */
+  uint32_t *stack;
+  uint8_t *colour; /* per object: bits of the visits so far */
+  uintptr_t low;
+  uintptr_t high;
+};
+
+/* False without memory. The collector's lock is held from here to fini: the
+ * objects must not go. */
+bool gcx__graph_init(struct gcx__graph *g, void *const *objects, size_t count);
+void gcx__graph_fini(struct gcx__graph *g);
+
+/* Index of an object, SIZE_MAX if it is not in the set. */
+size_t gcx__graph_index(const struct gcx__graph *g, const void *object);
+
+/* Visit what @object (in the set or not) leads to, itself included, giving it
+ * @colour (a bit); what has it already is not visited again. @fn (or NULL) is
+ * called for each. */
+void gcx__graph_flood(struct gcx__graph *g, const void *object, uint8_t colour,
+                      void (*fn)(size_t index, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lifecycle.c - the end of an object
+ *
+ *              dispose wins the CAS            functions have run
+ *   LIVE ------------------------> DISPOSING ---------------------> DISPOSED
+ *    |  ^                              ^                               ^
+ *    |  | used after all (FALSE)       |                               |
+ *    v  |                              |       nothing to run          |
+ *   LOST --> REPORTED -----------------+-------------------------------+
+ *
+ * LIVE -> LOST in the stopped world (termination.c), LOST -> REPORTED on the
+ * finalizer thread (finding.c), everything else here. There is no way back from
+ * DISPOSED.
+ *
+ * One compare-and-swap decides who ends an object. Without a dispose function,
+ * owner or children it leads straight to DISPOSED. Otherwise the winner runs the
+ * functions with a frame on its stack that says so; others wait until it has
+ * finished, unless they are called from inside it, or their waiting would close
+ * a circle of threads that wait for each other's disposals. The frames hang in
+ * the thread's entry; they and who waits for whom are under gcx__aux_lock.
+ *
+ * A dispose function may be left by longjmp, pthread_exit, cancellation or a C++
+ * exception: the frame is then taken off by a cleanup handler of glibc's older
+ * kind, which longjmp runs too, and the object counts as disposed.
+ */
+#include "lifecycle.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "aux.h"
+#include "misuse.h"
+#include "options.h"
+#include "platform.h"
+#include "thread.h"
+#include "trace.h"
+#include "type.h"
+
+/* glibc's handlers that longjmp, too, runs on its way out of a frame; exported
+ * since 2.0, declared in no header any more. */
+extern void _pthread_cleanup_push(struct _pthread_cleanup_buffer *buffer,
+                                  void (*routine)(void *), void *arg);
+extern void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *buffer,
+                                 int execute);
+
+struct gcx__dispose_frame {
+  struct gcx__dispose_frame *outer;
+  struct gcx__thread *thread;
+  uint32_t number;
+  uint32_t site;
+  bool done;
+};
+
+/* Object that a thread waits for, by thread entry; under gcx__aux_lock. */
+struct lifecycle_wait {
+  struct lifecycle_wait *next;
+  struct gcx__thread *thread;
+  uint32_t number;
+};
+static struct lifecycle_wait *lifecycle_waits;
+static uint32_t lifecycle_ended; /* counts ends that somebody may wait for */
+
+/* ---- who disposes what */
+
+static struct gcx__thread *lifecycle_disposer_locked(uint32_t number)
+{
+  struct gcx__thread *t;
+  const struct gcx__dispose_frame *f;
+
+  gcx__thread_lock();
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t)) {
+    for (f = t->disposing; f != NULL; f = f->outer)
+      if (f->number == number)
+        break;
+    if (f != NULL)
+      break;
+  }
+  gcx__thread_unlock();
+  return t;
+}
+
+static const struct lifecycle_wait *
+lifecycle_wait_of(const struct gcx__thread *t)
+{
+  const struct lifecycle_wait *w;
+
+  for (w = lifecycle_waits; w != NULL; w = w->next)
+    if (w->thread == t)
+      return w;
+  return NULL;
+}
+
+/* Would @self, waiting for @number, wait for itself? */
+static bool lifecycle_is_circle_locked(const struct gcx__thread *self,
+                                       uint32_t number)
+{
+  for (;;) {
+    const struct gcx__thread *t = lifecycle_disposer_locked(number);
+    const struct lifecycle_wait *w;
+
+    if (t == NULL)
+      return false;
+    if (t == self)
+      return true;
+    w = lifecycle_wait_of(t);
+    if (w == NULL)
+      return false;
+    number = w->number;
+  }
+}
+
+static void lifecycle_unwait_locked(struct lifecycle_wait *w)
+{
+  struct lifecycle_wait **at = &lifecycle_waits;
+
+  while (*at != w)
+    at = &(*at)->next;
+  *at = w->next;
+}
+
+static bool lifecycle_is_disposing(uint32_t number)
+{
+  return (gcx__record_state(number) & GCX_STATE_MASK) == GCX_STATE_DISPOSING;
+}
+
+/* Return when the disposal that is running has finished, or at once if that
+ * would never be. */
+static void lifecycle_wait_for(uint32_t number)
+{
+  struct lifecycle_wait w = { .thread = gcx__thread_self(), .number = number };
+
+  gcx__lock(&gcx__aux_lock);
+  if (w.thread == NULL || lifecycle_is_circle_locked(w.thread, number)) {
+    gcx__unlock(&gcx__aux_lock);
+    return;
+  }
+  w.next = lifecycle_waits;
+  lifecycle_waits = &w;
+  while (lifecycle_is_disposing(number)) {
+    uint32_t seen = __atomic_load_n(&lifecycle_ended, __ATOMIC_ACQUIRE);
+
+    gcx__unlock(&gcx__aux_lock);
+    if (lifecycle_is_disposing(number))
+      gcx__futex_wait(&lifecycle_ended, seen, UINT64_MAX);
+    gcx__lock(&gcx__aux_lock);
+  }
+  lifecycle_unwait_locked(&w);
+  gcx__unlock(&gcx__aux_lock);
+}
+
+/* ---- running the functions */
+
+/* State DISPOSED, whatever flags came up meanwhile; the dispose site is kept in
+ * the aux entry if there is one, else in the link. */
+static void lifecycle_set_disposed(uint32_t number, uint32_t site)
+{
+  struct gcx__aux *a;
+  uint32_t state;
+
+  gcx__lock(&gcx__aux_lock);
+  a = gcx__aux_of(number);
+  if (a != NULL)
+    a->dispose_site = site;
+  do
+    state = gcx__record_state(number);
+  while (!gcx__record_change(number, state,
+                             (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED));
+  if ((state & GCX_FLAG_AUX) == 0)
+    gcx__record_at(number)->link = site;
+  __atomic_fetch_add(&lifecycle_ended, 1, __ATOMIC_RELEASE);
+  if (lifecycle_waits != NULL)
+    gcx__futex_wake(&lifecycle_ended);
+  gcx__unlock(&gcx__aux_lock);
+}
+
+/* The frame is over: normally, or left by longjmp, pthread_exit, an exception. */
+static void lifecycle_frame_end(void *arg)
+{
+  struct gcx__dispose_frame *f = arg;
+
+  if (f->done)
+    return;
+  f->done = true;
+  if (f->thread != NULL) {
+    gcx__lock(&gcx__aux_lock);
+    f->thread->disposing = f->outer;
+    gcx__unlock(&gcx__aux_lock);
+  }
+  lifecycle_set_disposed(f->number, f->site);
+}
+
+static void lifecycle_wipe(uint32_t number)
+{
+  void *p = gcx__record_object(number);
+
+  if ((gcx__record_state(number) & GCX_FLAG_SECRET) != 0)
+    explicit_bzero(p, gcx__object_room(p));
+}
+
+static int lifecycle_run_types(const struct gcx_type *type, void *p)
+{
+  int first = 0;
+
+  for (; type != NULL; type = type->base)
+    if (type->dispose != NULL) {
+      int r = type->dispose(p);
+
+      if (first == 0 && r < 0)
+        first = r;
+    }
+  return first;
+}
+
+static int lifecycle_run(uint32_t number, enum gcx__end how, uint32_t site)
+{
+  struct gcx__dispose_frame frame
+      __attribute__((cleanup(lifecycle_frame_end))) = {
+        .thread = gcx__thread_self(), .number = number, .site = site
+      };
+  struct _pthread_cleanup_buffer buffer;
+  void *p = gcx__record_object(number);
+  int result = 0;
+
+  if (frame.thread != NULL) {
+    gcx__lock(&gcx__aux_lock);
+    frame.outer = frame.thread->disposing;
+    frame.thread->disposing = &frame;
+    gcx__unlock(&gcx__aux_lock);
+  }
+  _pthread_cleanup_push(&buffer, lifecycle_frame_end, &frame);
+  if (how == GCX_END_DISPOSE)
+    result =
+        lifecycle_run_types(gcx__type_at(gcx__record_at(number)->type), p);
+  gcx__lifecycle_end_owned(number, site);
+  lifecycle_wipe(number);
+  _pthread_cleanup_pop(&buffer, 0);
+  lifecycle_frame_end(&frame);
+  GCX_KEEP(p);
+  return result;
+}
+
+/* Nothing runs: no frame, no lock. */
+static void lifecycle_end_plain(uint32_t number, uint32_t site)
+{
+  lifecycle_wipe(number);
+  gcx__record_at(number)->link = site;
+}
+
+static bool lifecycle_is_plain(uint32_t number, uint32_t state)
+{
+  uint32_t type = gcx__record_at(number)->type;
+
+  return (state & GCX_FLAG_AUX) == 0 &&
+         (type == 0 || !gcx__type_has_dispose(gcx__type_at(type)));
+}
+
+/* ---- owned objects */
+
+/* The latest child is taken off its owner; 0 if there is none. Only the owner's
+ * list may have kept it alive: its object is on this stack before it is off. */
+static uint32_t lifecycle_take_child(uint32_t number, void **ret_object)
+{
+  struct gcx__aux *owner, *child, *next;
+  uint32_t taken = 0;
+
+  gcx__lock(&gcx__aux_lock);
+  owner = gcx__aux_of(number);
+  if (owner != NULL && owner->first_child != 0) {
+    taken = owner->first_child;
+    *ret_object = gcx__record_object(taken);
+    child = gcx__aux_of(taken);
+    GCX_ASSERT(child != NULL && child->owner == number);
+    next = child->next_sibling != 0 ? gcx__aux_of(child->next_sibling) : NULL;
+    __atomic_store_n(&owner->first_child, child->next_sibling, __ATOMIC_RELEASE);
+    if (next != NULL)
+      next->previous_sibling = 0;
+    child->owner = child->next_sibling = child->previous_sibling = 0;
+  }
+  gcx__unlock(&gcx__aux_lock);
+  return taken;
+}
+
+void gcx__lifecycle_end_owned(uint32_t number, uint32_t site)
+{
+  void *child_object = NULL;
+  uint32_t child;
+
+  while ((child = lifecycle_take_child(number, &child_object)) != 0) {
+    (void)gcx__lifecycle_end(child, GCX_END_DISPOSE, site, NULL);
+    GCX_KEEP(child_object);
+  }
+}
+
+/* ---- the end */
+
+int gcx__lifecycle_end(uint32_t number, enum gcx__end how, uint32_t site,
+                       bool *ret_won)
+{
+  uint32_t state = gcx__record_state(number);
+
+  for (;;) {
+    uint32_t flags = state & ~GCX_STATE_MASK;
+    bool plain;
+
+    switch (state & GCX_STATE_MASK) {
+    case GCX_STATE_LIVE:
+    case GCX_STATE_LOST:
+    case GCX_STATE_REPORTED:
+      break;
+    case GCX_STATE_DISPOSING:
+      lifecycle_wait_for(number);
+      return 0;
+    default:
+      return 0;
+    }
+    plain = lifecycle_is_plain(number, state);
+    if (gcx__record_change(number, state,
+                           flags | (plain ? GCX_STATE_DISPOSED
+                                          : GCX_STATE_DISPOSING))) {
+      if (ret_won != NULL)
+        *ret_won = true;
+      if (!plain)
+        return lifecycle_run(number, how, site);
+      lifecycle_end_plain(number, site);
+      return 0;
+    }
+    state = gcx__record_state(number);
+  }
+}
+
+void gcx__lifecycle_note_use(uint32_t number, const struct gcx__frame *start)
+{
+  uint32_t state = gcx__record_state(number);
+  struct gcx_report r = { .id = GCX_REPORT_FALSE };
+  struct gcx__thread *t;
+
+  if (GCX_LIKELY((state & GCX_STATE_MASK) != GCX_STATE_REPORTED))
+    return;
+  if (!gcx__record_change(number, state,
+                          (state & ~GCX_STATE_MASK) | GCX_STATE_LIVE |
+                              GCX_FLAG_FALSE))
+    return;
+  gcx__misuse_describe(&r, number);
+  t = gcx__thread_self();
+  r.use_tid = gcx__tid();
+  r.use_site = t != NULL ? gcx__trace_site(t, start) : 0;
+  gcx__report(&r, 1, false);
+}
+
+void gcx__lifecycle_after_fork(void)
+{
+  lifecycle_waits = NULL;
+}
+
+/* ---- public */
+
+/* What gcx_dispose(), gcx_close() and gcx_discard() share. */
+static int lifecycle_call(void *p, enum gcx__end how, const char *function,
+                          const struct gcx__frame *start)
+{
+  uint32_t number = gcx__misuse_object(p, function, false, start);
+  struct gcx__thread *t;
+  uint32_t site;
+  bool won = false;
+  int result;
+
+  if (number == 0)
+    return 0;
+  if (GCX_UNLIKELY((gcx__record_state(number) & GCX_STATE_MASK) ==
+                   GCX_STATE_DISPOSED)) {
+    if (gcx__opt.double_dispose != GCX_DOUBLE_IGNORE && how == GCX_END_DISPOSE)
+      gcx__misuse_disposed(GCX_REPORT_DOUBLE_DISPOSE, number, function, start);
+    return 0;
+  }
+  gcx__lifecycle_note_use(number, start);
+  t = gcx__thread_self();
+  site = gcx__opt.leak == GCX_LEAK_OFF || t == NULL
+             ? 0
+             : gcx__trace_site(t, start);
+  result = gcx__lifecycle_end(number, how, site, &won);
+  if (won && gcx__opt.quarantine == 0)
+    gcx__object_free(number);
+  GCX_KEEP(p);
+  return result;
+}
+
+void gcx__lifecycle_dispose(void *p, const char *function,
+                            const struct gcx__frame *start)
+{
+  (void)lifecycle_call(p, GCX_END_DISPOSE, function, start);
+}
+
+void gcx_dispose(void *p)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  (void)lifecycle_call(p, GCX_END_DISPOSE, "gcx_dispose", &start);
+}
+
+int gcx_close(void *p)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  return lifecycle_call(p, GCX_END_DISPOSE, "gcx_close", &start);
+}
+
+void gcx_discard(void *p)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  (void)lifecycle_call(p, GCX_END_DISCARD, "gcx_discard", &start);
+}

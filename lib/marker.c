@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * marker.c - a marker of gcx's own
+ *
+ * Breadth first: a queue in vm memory, reserved with the world running for the
+ * worst case (every object of the heap in it; pages that are not used cost
+ * nothing), so that marking can neither recurse nor fail in the stopped world.
+ * When it is done the queue lists exactly the objects that were marked here and
+ * by nobody else: the garbage that is being kept. bdwgc's mark bits are the
+ * visited set. Every aligned word of an object that holds pointers is taken for
+ * one, interior pointers included: a superset of what bdwgc's own marker
+ * follows, so that nothing reachable is ever missed.
+ */
+#include "marker.h"
+
+#include "bdw.h"
+#include "vm.h"
+
+/* Smallest cell of the collector, bytes. */
+#define GRANULE 16
+
+bool gcx__marker_reserve(struct gcx__marker *m, size_t heap_bytes)
+{
+  size_t capacity = heap_bytes / GRANULE + 1024;
+  void **queue;
+
+  if (m->capacity >= capacity)
+    return true;
+  capacity += capacity / 2;
+  queue = gcx__vm_map(capacity * sizeof *queue);
+  if (queue == NULL)
+    return false;
+  if (m->queue != NULL)
+    gcx__vm_unmap(m->queue, m->capacity * sizeof *queue);
+  m->queue = queue;
+  m->capacity = capacity;
+  return true;
+}
+
+void **gcx__marker_hand_over(struct gcx__marker *m, size_t *ret_capacity)
+{
+  void **queue = m->queue;
+
+  *ret_capacity = m->capacity;
+  m->queue = NULL;
+  m->capacity = 0;
+  return queue;
+}
+
+void gcx__marker_begin(struct gcx__marker *m, gcx__marker_edges_fn edges)
+{
+  m->marked = 0;
+  m->scanned = 0;
+  m->edges = edges;
+  gcx__bdw_heap_bounds(&m->low, &m->high);
+}
+
+void gcx__marker_add(struct gcx__marker *m, void *base)
+{
+  if (gcx__bdw_is_marked(base))
+    return;
+  gcx__bdw_set_mark(base);
+  GCX_ASSERT(m->marked < m->capacity);
+  m->queue[m->marked++] = base;
+}
+
+static void marker_scan(struct gcx__marker *m, void *base)
+{
+  const uintptr_t *word = base;
+  const uintptr_t *end;
+  uintptr_t span = m->high - m->low;
+
+  if (gcx__bdw_is_atomic(base))
+    return;
+  end = word + gcx__bdw_cell_bytes(base) / sizeof *word;
+  for (; word < end; word++) {
+    void *target;
+
+    if (*word - m->low >= span)
+      continue;
+    target = gcx__bdw_base((void *)*word);
+    if (target != NULL)
+      gcx__marker_add(m, target);
+  }
+}
+
+void gcx__marker_drain(struct gcx__marker *m)
+{
+  while (m->scanned < m->marked) {
+    void *base = m->queue[m->scanned++];
+
+    if (m->edges != NULL)
+      m->edges(m, base);
+    marker_scan(m, base);
+  }
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * misuse.h - a pointer from the program: a tracked object, or a report
+ */
+#ifndef GCX_MISUSE_H
+#define GCX_MISUSE_H
+
+#include "object.h"
+#include "report.h"
+
+/* Record of the object @p, for the public function @function. 0 if @p is NULL
+ * (silently, unless @null_is_bad) or no object: then a report was made, and the
+ * process goes on only if policy lets it. */
+uint32_t gcx__misuse_object(const void *p, const char *function,
+                            bool null_is_bad, const struct gcx__frame *start);
+
+/* Fill what is known about @number: type, size, birth, touches, description. */
+void gcx__misuse_describe(struct gcx_report *r, uint32_t number);
+
+/* Use, or second disposal, of a disposed object. */
+void gcx__misuse_disposed(enum gcx__report_id id, uint32_t number,
+                          const char *function, const struct gcx__frame *start);
+
+/* Where @number was disposed: a site id, 0 if unknown. */
+uint32_t gcx__misuse_dispose_site(uint32_t number);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * owner.c - ownership
+ *
+ * An owned object is on its owner's list in the side table, latest first. The
+ * edge is as strong as a pointer in the owner would be: the collection follows
+ * it (gcx__owner_edges() is called for every owner that becomes marked). Under
+ * gcx__aux_lock; the functions of types run without it.
+ */
+#include "owner.h"
+
+#include <errno.h>
+
+#include "aux.h"
+#include "lifecycle.h"
+#include "misuse.h"
+#include "options.h"
+#include "trace.h"
+
+static bool owner_is_alive(uint32_t number)
+{
+  uint32_t state = gcx__record_state(number) & GCX_STATE_MASK;
+
+  return state != GCX_STATE_DISPOSED && state != GCX_STATE_FREE;
+}
+
+static int owner_link_locked(uint32_t owner, uint32_t child)
+{
+  struct gcx__aux *o, *c, *next;
+
+  if (!owner_is_alive(owner) || !owner_is_alive(child))
+    return -EINVAL;
+  c = gcx__aux_have_locked(child);
+  if (c == NULL)
+    return owner_is_alive(child) ? -ENOMEM : -EINVAL;
+  if (c->owner != 0)
+    return -EBUSY;
+  o = gcx__aux_have_locked(owner);
+  if (o == NULL)
+    return owner_is_alive(owner) ? -ENOMEM : -EINVAL;
+  next = o->first_child != 0 ? gcx__aux_of(o->first_child) : NULL;
+  c->next_sibling = o->first_child;
+  c->previous_sibling = 0;
+  c->owner = owner;
+  if (next != NULL)
+    next->previous_sibling = child;
+  __atomic_store_n(&o->first_child, child, __ATOMIC_RELEASE);
+  return 0;
+}
+
+int gcx_own(void *owner, void *child)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  uint32_t o = gcx__misuse_object(owner, "gcx_own", false, &start);
+  uint32_t c = o == 0 ? 0 : gcx__misuse_object(child, "gcx_own", false, &start);
+  int result;
+
+  if (o == 0 || c == 0 || o == c)
+    return -EINVAL;
+  gcx__lifecycle_note_use(o, &start);
+  gcx__lifecycle_note_use(c, &start);
+  gcx__lock(&gcx__aux_lock);
+  result = owner_link_locked(o, c);
+  gcx__unlock(&gcx__aux_lock);
+  GCX_KEEP(owner);
+  GCX_KEEP(child);
+  return result;
+}
+
+static void owner_unlink_locked(uint32_t owner, uint32_t child)
+{
+  struct gcx__aux *o = gcx__aux_of(owner), *c = gcx__aux_of(child);
+  struct gcx__aux *previous, *next;
+
+  if (o == NULL || c == NULL || c->owner != owner)
+    return;
+  previous = c->previous_sibling != 0 ? gcx__aux_of(c->previous_sibling) : NULL;
+  next = c->next_sibling != 0 ? gcx__aux_of(c->next_sibling) : NULL;
+  if (previous != NULL)
+    __atomic_store_n(&previous->next_sibling, c->next_sibling, __ATOMIC_RELEASE);
+  else
+    __atomic_store_n(&o->first_child, c->next_sibling, __ATOMIC_RELEASE);
+  if (next != NULL)
+    next->previous_sibling = c->previous_sibling;
+  c->owner = c->next_sibling = c->previous_sibling = 0;
+}
+
+void gcx_disown(void *owner, void *child)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  uint32_t o = gcx__misuse_object(owner, "gcx_disown", false, &start);
+  uint32_t c =
+      o == 0 ? 0 : gcx__misuse_object(child, "gcx_disown", false, &start);
+
+  if (o == 0 || c == 0)
+    return;
+  gcx__lifecycle_note_use(c, &start);
+  gcx__lock(&gcx__aux_lock);
+  owner_unlink_locked(o, c);
+  gcx__unlock(&gcx__aux_lock);
+  GCX_KEEP(owner);
+  GCX_KEEP(child);
+}
+
+void gcx_dispose_owned(void *owner)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  uint32_t o = gcx__misuse_object(owner, "gcx_dispose_owned", false, &start);
+  struct gcx__thread *t;
+
+  if (o == 0)
+    return;
+  t = gcx__thread_self();
+  gcx__lifecycle_end_owned(
+      o, gcx__opt.leak == GCX_LEAK_OFF || t == NULL ? 0
+                                                    : gcx__trace_site(t, &start));
+  GCX_KEEP(owner);
+}
+
+/* ---- the collection's view; stopped */
+
+static void owner_mark_children(struct gcx__marker *m, const struct gcx__aux *a)
+{
+  uint32_t child = a->first_child;
+
+  while (child != 0) {
+    const struct gcx__aux *c = gcx__aux_of(child);
+    void *object = gcx__record_object(child);
+
+    if (object != NULL)
+      gcx__marker_add(m, object);
+    child = c != NULL ? c->next_sibling : 0;
+  }
+}
+
+void gcx__owner_edges(struct gcx__marker *m, void *base)
+{
+  uint32_t number = gcx__object_number(base);
+  const struct gcx__aux *a = number != 0 ? gcx__aux_of(number) : NULL;
+
+  if (a != NULL)
+    owner_mark_children(m, a);
+}
+
+void gcx__owner_mark(struct gcx__marker *m)
+{
+  const struct gcx__aux *a;
+  uint32_t i;
+
+  for (i = 1; (a = gcx__aux_at(i)) != NULL; i++) {
+    const void *object;
+
+    if (a->number == 0 || a->first_child == 0)
+      continue;
+    object = gcx__record_object(a->number);
+    if (object != NULL && gcx__bdw_is_marked(object))
+      owner_mark_children(m, a);
+  }
+  gcx__marker_drain(m);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.c - numbers of records: where they come from and go to
+ *
+ * Numbers are handed to threads in batches. A free number is on one of three
+ * chains through the link: a thread's batch (cells.c), record_free
+ * (under the lock), or record_freed_stopped, onto which a collection pushes in
+ * the stopped world and which the next refill takes over whole, with one atomic
+ * exchange: a thread that was stopped anywhere in here, with the lock held or
+ * not, finds either chain whole.
+ */
+#include "record.h"
+
+#include "lock.h"
+#include "vm.h"
+
+struct gcx__record_chunk *gcx__record_chunks[GCX__RECORD_CHUNKS];
+uint32_t gcx__record_limit = 1; /* 0 is no record */
+
+static struct gcx__lock record_lock = GCX_LOCK_INIT(GCX_RANK_RECORDS);
+static uint32_t record_free;
+static uint32_t record_freed_stopped;
+
+/* A chunk for the numbers from gcx__record_limit on. */
+static bool record_have_chunk_locked(void)
+{
+  uint32_t index = gcx__record_limit >> GCX__RECORD_CHUNK_BITS;
+
+  GCX_ASSERT(gcx__lock_held(&record_lock));
+  if (index >= GCX__RECORD_CHUNKS)
+    return false;
+  if (gcx__record_chunks[index] == NULL) {
+    struct gcx__record_chunk *c = gcx__vm_map(sizeof *c);
+
+    if (c == NULL)
+      return false;
+    __atomic_store_n(&gcx__record_chunks[index], c, __ATOMIC_RELEASE);
+  }
+  return true;
+}
+
+static uint32_t record_take_one_locked(void)
+{
+  uint32_t n;
+
+  GCX_ASSERT(gcx__lock_held(&record_lock));
+  if (record_free == 0)
+    record_free = __atomic_exchange_n(&record_freed_stopped, 0, __ATOMIC_ACQ_REL);
+  n = record_free;
+  if (n != 0) {
+    record_free = gcx__record_at(n)->link;
+    return n;
+  }
+  if (!record_have_chunk_locked())
+    return 0;
+  n = gcx__record_limit;
+  __atomic_store_n(&gcx__record_limit, n + 1, __ATOMIC_RELEASE);
+  return n;
+}
+
+uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max)
+{
+  uint32_t taken = 0;
+
+  gcx__lock(&record_lock);
+  while (taken < max) {
+    uint32_t n = record_take_one_locked();
+
+    if (n == 0)
+      break;
+    ret_numbers[taken++] = n;
+  }
+  gcx__unlock(&record_lock);
+  return taken;
+}
+
+void gcx__record_give(const uint32_t *numbers, uint32_t n)
+{
+  gcx__lock(&record_lock);
+  while (n-- > 0) {
+    gcx__record_at(numbers[n])->link = record_free;
+    record_free = numbers[n];
+  }
+  gcx__unlock(&record_lock);
+}
+
+void gcx__record_give_stopped(const uint32_t *numbers, size_t n)
+{
+  while (n-- > 0) {
+    gcx__record_at(numbers[n])->link = record_freed_stopped;
+    record_freed_stopped = numbers[n];
+  }
+}
+
+uint32_t gcx__record_after_fork(void)
+{
+  record_free = 0;
+  record_freed_stopped = 0;
+  return gcx__record_limit;
+}
+
+size_t gcx__record_count(void)
+{
+  uint32_t limit = __atomic_load_n(&gcx__record_limit, __ATOMIC_ACQUIRE);
+  size_t count = 0;
+
+  for (uint32_t n = 1; n < limit; n++)
+    count += *gcx__record_hot(n) != 0;
+  return count;
+}
+
+size_t gcx__record_bytes_per_object(void)
+{
+  return sizeof(uintptr_t) + sizeof(struct gcx__record);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.h - what gcx knows about one tracked object, off the heap
+ *
+ * A record is a number. Its parts lie in chunks of vm memory that never move and
+ * are never freed: a hot array of hidden pointers, all that a collection has to
+ * walk, and a cold one with the rest.
+ */
+#ifndef GCX_RECORD_H
+#define GCX_RECORD_H
+
+#include "assert.h"
+
+/* ---- state word: the state in the low bits, flags above */
+enum gcx__state {
+  GCX_STATE_FREE = 0, /* number not in use */
+  GCX_STATE_LIVE,
+  GCX_STATE_DISPOSING, /* its dispose function is running */
+  GCX_STATE_DISPOSED,
+  GCX_STATE_LOST,     /* found unreachable, kept, not yet reported */
+  GCX_STATE_REPORTED, /* reported as lost, kept for ever */
+};
+#define GCX_STATE_MASK 7u
+#define GCX_FLAG_AUX 8u         /* @link is the number of its aux entry */
+#define GCX_FLAG_SUPPRESSED 16u /* neither finalized nor reported */
+#define GCX_FLAG_OPTIONAL 32u   /* no disposal expected */
+#define GCX_FLAG_SECRET 64u
+#define GCX_FLAG_ATOMIC 128u
+#define GCX_FLAG_CANARY 256u     /* lost on purpose, by gcx_verdict() */
+#define GCX_FLAG_FALSE 512u      /* was reported falsely: never again */
+#define GCX_FLAG_BIG 1024u       /* size in the aux entry */
+#define GCX_FLAG_FINALIZER 2048u /* its type has a finalizer */
+
+struct gcx__record {
+  uint32_t type;  /* gcx__type_at(); 0: none */
+  uint32_t site;  /* allocation stack */
+  uint32_t bytes; /* asked for; see GCX_FLAG_BIG */
+  uint32_t tid;   /* thread that allocated it */
+  uint32_t birth_ms;
+  uint32_t birth_order; /* ascending with time, modulo 2^32 */
+  uint32_t state;
+  uint32_t link; /* aux entry; once disposed: the dispose stack; of a free
+                         number: the next free one */
+};
+
+#define GCX__RECORD_CHUNK_BITS 16
+#define GCX__RECORD_CHUNK (1u << GCX__RECORD_CHUNK_BITS)
+#define GCX__RECORD_CHUNKS 16384u /* 2^30 records */
+
+struct gcx__record_chunk {
+  uintptr_t hot[GCX__RECORD_CHUNK]; /* GCX_HIDE(object), 0: none */
+  struct gcx__record cold[GCX__RECORD_CHUNK];
+};
+
+extern struct gcx__record_chunk *gcx__record_chunks[GCX__RECORD_CHUNKS];
+extern uint32_t gcx__record_limit; /* numbers below it may be in use */
+
+static inline struct gcx__record_chunk *gcx__record_chunk_of(uint32_t number)
+{
+  return gcx__record_chunks[number >> GCX__RECORD_CHUNK_BITS];
+}
+
+static inline struct gcx__record *gcx__record_at(uint32_t number)
+{
+  return &gcx__record_chunk_of(number)->cold[number & (GCX__RECORD_CHUNK - 1)];
+}
+
+static inline uintptr_t *gcx__record_hot(uint32_t number)
+{
+  return &gcx__record_chunk_of(number)->hot[number & (GCX__RECORD_CHUNK - 1)];
+}
+
+static inline void *gcx__record_object(uint32_t number)
+{
+  uintptr_t h = __atomic_load_n(gcx__record_hot(number), __ATOMIC_ACQUIRE);
+  return h == 0 ? NULL : GCX_REVEAL(h);
+}
+
+static inline uint32_t gcx__record_state(uint32_t number)
+{
+  return __atomic_load_n(&gcx__record_at(number)->state, __ATOMIC_ACQUIRE);
+}
+
+/* The one place where a state word changes once its record is published. */
+static inline bool gcx__record_change(uint32_t number, uint32_t from,
+                                      uint32_t to)
+{
+  return __atomic_compare_exchange_n(&gcx__record_at(number)->state, &from, to,
+                                     false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* Is @number one that was ever given out? Any value may be asked. */
+static inline bool gcx__record_exists(uint32_t number)
+{
+  return number != 0 &&
+         number < __atomic_load_n(&gcx__record_limit, __ATOMIC_ACQUIRE);
+}
+
+/* Visible to the collection from here on: last step of an allocation. */
+static inline void gcx__record_publish(uint32_t number, void *object)
+{
+  __asm__ volatile("" : "+r"(object) : : "memory");
+  __atomic_store_n(gcx__record_hot(number), GCX_HIDE(object), __ATOMIC_RELEASE);
+}
+
+static inline void gcx__record_unpublish(uint32_t number)
+{
+  __atomic_store_n(gcx__record_hot(number), 0, __ATOMIC_RELEASE);
+  __atomic_store_n(&gcx__record_at(number)->state, GCX_STATE_FREE,
+                   __ATOMIC_RELEASE);
+}
+
+/* Up to @max free numbers, ascending where possible; fewer or 0 without memory.
+ * Takes a lock. */
+uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max);
+/* Numbers that are not published (any more). Takes a lock. */
+void gcx__record_give(const uint32_t *numbers, uint32_t n);
+/* The same in the stopped world. */
+void gcx__record_give_stopped(const uint32_t *numbers, size_t n);
+
+/* The child of a fork: numbers in use stay the parent's, below the value
+ * returned; no free number below it is given out again. */
+uint32_t gcx__record_after_fork(void);
+
+/* Objects tracked and memory taken, for tests and statistics. */
+size_t gcx__record_count(void);
+size_t gcx__record_bytes_per_object(void);
+
+#endif

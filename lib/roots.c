@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * roots.c - the roots that bdwgc misses, one stop at a time
+ *
+ * bdwgc pushes static data, stacks and registers. Pushed here:
+ *   - of each thread on gcx's list, and of each that bdwgc has suspended and that
+ *     is not on it: thread-local variables and thread-specific data (tls.h);
+ *   - the argument of a thread that has not begun;
+ *   - the stack proper of a thread that was stopped on its alternate signal stack
+ *     (bdwgc then takes that for the only one);
+ *   - regions the program registered;
+ *   - in the exit check, the part of the calling thread's stack that counts;
+ *   - roots=all: everything else (memory.h).
+ * All of it as words that were copied and filtered (words.h), pushed as one range:
+ * bdwgc's mark stack, which aborts when it is full, is asked for one entry.
+ *
+ * A stop: before_stop (world running: reserve memory, list the libraries),
+ * note_suspended for each thread, push. bdwgc may push roots several times in one
+ * stop; what is found once holds for the whole of it.
+ *
+ * Locks: roots_lock guards changes of the list of regions; a stop reads it
+ * without: at every instruction of an addition or a removal each region that is
+ * to stay is there whole. Everything else belongs to the thread that collects.
+ */
+#include "roots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bdw.h"
+#include "lock.h"
+#include "maps.h"
+#include "memory.h"
+#include "modules.h"
+#include "options.h"
+#include "platform.h"
+#include "thread.h"
+#include "tls.h"
+#include "vm.h"
+#include "words.h"
+
+#define ROOTS_REGIONS_MAX ((size_t)1 << 20)
+#define ROOTS_SUSPENDED_MAX ((size_t)1 << 20)
+
+struct roots_region {
+  uintptr_t low;
+  uintptr_t high;
+};
+
+static struct gcx__lock roots_lock = GCX_LOCK_INIT(GCX_RANK_REGIONS);
+static struct roots_region *roots_regions;
+static size_t roots_region_count;
+
+static const char *roots_sentence; /* gcx__roots_obstacle() */
+static bool roots_have_tls;
+
+static bool roots_collected; /* in the present stop */
+static bool roots_whole;
+
+/* Threads that bdwgc has suspended in this stop; a power of two of slots once
+ * they are hashed. */
+static uintptr_t *roots_suspended;
+static size_t roots_suspended_count;
+
+static const struct gcx__thread *roots_exit_thread;
+static uintptr_t roots_exit_sp;
+static const uintptr_t *roots_exit_registers;
+static size_t roots_exit_register_count;
+
+/* Present in a program built with AddressSanitizer. */
+extern void *__asan_get_current_fake_stack(void) __attribute__((weak));
+
+/* ---- regions */
+
+int gcx__roots_add(void *start, size_t bytes)
+{
+  uintptr_t low = (uintptr_t)start;
+  int result = 0;
+
+  if (start == NULL || bytes == 0 || low + bytes < low)
+    return -EINVAL;
+  gcx__lock(&roots_lock);
+  if (roots_regions == NULL)
+    roots_regions = gcx__vm_map(ROOTS_REGIONS_MAX * sizeof(*roots_regions));
+  if (roots_regions == NULL || roots_region_count == ROOTS_REGIONS_MAX) {
+    result = -ENOMEM;
+  } else {
+    roots_regions[roots_region_count] =
+        (struct roots_region){ low, low + bytes };
+    __atomic_store_n(&roots_region_count, roots_region_count + 1,
+                     __ATOMIC_RELEASE);
+  }
+  gcx__unlock(&roots_lock);
+  return result;
+}
+
+/* The last takes the place of the one that goes, and is there twice meanwhile. */
+void gcx__roots_remove(void *start, size_t bytes)
+{
+  uintptr_t low = (uintptr_t)start;
+
+  gcx__lock(&roots_lock);
+  for (size_t i = 0; i < roots_region_count; i++) {
+    struct roots_region *r = &roots_regions[i];
+    if (r->low != low || r->high != low + bytes)
+      continue;
+    *r = roots_regions[roots_region_count - 1];
+    __atomic_store_n(&roots_region_count, roots_region_count - 1,
+                     __ATOMIC_RELEASE);
+    break;
+  }
+  gcx__unlock(&roots_lock);
+}
+
+static void roots_scan_regions(void)
+{
+  size_t n = __atomic_load_n(&roots_region_count, __ATOMIC_ACQUIRE);
+
+  for (size_t i = 0; i < n; i++)
+    gcx__words_scan(roots_regions[i].low, roots_regions[i].high);
+}
+
+void gcx__roots_note_bdw_mapping(uintptr_t low, uintptr_t high)
+{
+  gcx__memory_exclude(low, high);
+}
+
+/* ---- threads */
+
+static void roots_scan_piece(uintptr_t low, uintptr_t high, void *unused)
+{
+  (void)unused;
+  gcx__words_scan(low, high);
+}
+
+static void roots_scan_tls(pthread_t id)
+{
+  if (roots_have_tls && !gcx__tls_walk(id, roots_scan_piece, NULL))
+    roots_whole = false;
+}
+
+static char *roots_put_number(char *to, uint32_t number)
+{
+  char digits[12];
+  size_t n = 0;
+
+  do {
+    digits[n++] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number != 0);
+  while (n > 0)
+    *to++ = digits[--n];
+  return to;
+}
+
+/* Where thread @tid, which waits in the kernel, has its stack pointer: the last
+ * field but one of /proc/thread-self/../<tid>/syscall. 0 if it isn't told. */
+static uintptr_t roots_stack_pointer(uint32_t tid)
+{
+  char path[48] = "/proc/self/task/", text[256];
+  char *end = roots_put_number(path + strlen(path), tid);
+  uintptr_t last = 0, before = 0;
+  ssize_t n;
+  int fd;
+
+  memcpy(end, "/syscall", sizeof("/syscall"));
+  fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0)
+    return 0;
+  n = syscall(SYS_read, fd, text, sizeof(text) - 1);
+  (void)syscall(SYS_close, fd);
+  for (ssize_t i = 0; i + 1 < n; i++) {
+    if (text[i] != 'x')
+      continue;
+    before = last;
+    last = 0;
+    for (i++; i < n && text[i] != ' ' && text[i] != '\n'; i++)
+      last = last << 4 |
+             (uintptr_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
+  }
+  return before;
+}
+
+static bool roots_on_altstack(const struct gcx__thread *t)
+{
+  uintptr_t sp;
+
+  if (t->altstack_low == 0)
+    return false;
+  sp = t == gcx__thread_current ? (uintptr_t)__builtin_frame_address(0)
+                                : roots_stack_pointer(t->tid);
+  return sp == 0 || (sp >= t->altstack_low && sp < t->altstack_high);
+}
+
+/* All of it that is resident: how deep it was when the signal came is not
+ * known. */
+static void roots_scan_stack(const struct gcx__thread *t)
+{
+  (void)gcx__maps_resident(t->stack_low & ~(gcx__page_bytes() - 1),
+                           t->stack_high, roots_scan_piece, NULL);
+}
+
+static void roots_scan_thread(const struct gcx__thread *t)
+{
+  gcx__words_add((uintptr_t)t->start_argument);
+  if (t->stack_high == 0 || t->is_marker)
+    return;
+  roots_scan_tls(t->id);
+  if (roots_on_altstack(t))
+    roots_scan_stack(t);
+}
+
+/* ---- threads that only bdwgc knows */
+
+void gcx__roots_note_suspended(pthread_t id)
+{
+  if (roots_suspended == NULL || roots_suspended_count == ROOTS_SUSPENDED_MAX)
+    return;
+  roots_suspended[roots_suspended_count++] = (uintptr_t)id;
+}
+
+static void roots_sift(size_t root, size_t n)
+{
+  uintptr_t moved = roots_suspended[root];
+  size_t child;
+
+  while ((child = 2 * root + 1) < n) {
+    if (child + 1 < n && roots_suspended[child] < roots_suspended[child + 1])
+      child++;
+    if (roots_suspended[child] <= moved)
+      break;
+    roots_suspended[root] = roots_suspended[child];
+    root = child;
+  }
+  roots_suspended[root] = moved;
+}
+
+static void roots_sort_suspended(void)
+{
+  for (size_t i = roots_suspended_count / 2; i > 0; i--)
+    roots_sift(i - 1, roots_suspended_count);
+  for (size_t n = roots_suspended_count; n > 1; n--) {
+    uintptr_t highest = roots_suspended[0];
+    roots_suspended[0] = roots_suspended[n - 1];
+    roots_suspended[n - 1] = highest;
+    roots_sift(0, n - 1);
+  }
+}
+
+/* Addresses of descriptors are even: the lowest bit says that the thread is on
+ * gcx's list. */
+static void roots_strike_out(uintptr_t id)
+{
+  size_t low = 0, high = roots_suspended_count;
+
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if ((roots_suspended[middle] & ~(uintptr_t)1) < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  for (; low < roots_suspended_count &&
+         (roots_suspended[low] & ~(uintptr_t)1) == id;
+       low++)
+    roots_suspended[low] |= 1;
+}
+
+static void roots_scan_unlisted(void)
+{
+  struct gcx__thread *t;
+
+  roots_sort_suspended();
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
+    roots_strike_out((uintptr_t)t->id);
+  for (size_t i = 0; i < roots_suspended_count; i++)
+    if ((roots_suspended[i] & 1) == 0)
+      roots_scan_tls((pthread_t)roots_suspended[i]);
+}
+
+/* ---- a stop */
+
+void gcx__roots_set_exit_frame(uintptr_t sp, const uintptr_t *regs, size_t n)
+{
+  roots_exit_sp = sp;
+  roots_exit_registers = sp != 0 ? regs : NULL;
+  roots_exit_register_count = sp != 0 && regs != NULL ? n : 0;
+  roots_exit_thread = sp != 0 ? gcx__thread_current : NULL;
+}
+
+static void roots_scan_exit_frame(void)
+{
+  for (size_t i = 0; i < roots_exit_register_count; i++)
+    gcx__words_add(roots_exit_registers[i]);
+  if (roots_exit_thread != NULL)
+    gcx__words_scan(roots_exit_sp, roots_exit_thread->stack_high);
+}
+
+void gcx__roots_before_stop(void)
+{
+  (void)gcx__modules_refresh();
+  gcx__words_reserve();
+  if (roots_suspended == NULL)
+    roots_suspended =
+        gcx__vm_map(ROOTS_SUSPENDED_MAX * sizeof(*roots_suspended));
+  roots_suspended_count = 0;
+  if (gcx__opt.roots == GCX_ROOTS_ALL)
+    gcx__memory_reserve();
+  roots_collected = false;
+}
+
+static void roots_collect(void)
+{
+  struct gcx__thread *t;
+  uintptr_t low, high;
+
+  roots_whole = roots_suspended != NULL;
+  gcx__bdw_heap_bounds(&low, &high);
+  gcx__words_begin(low, high);
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
+    roots_scan_thread(t);
+  roots_scan_unlisted();
+  roots_scan_regions();
+  roots_scan_exit_frame();
+  if (gcx__opt.roots == GCX_ROOTS_ALL && !gcx__memory_scan())
+    roots_whole = false;
+}
+
+void gcx__roots_push(void)
+{
+  const uintptr_t *low, *high;
+
+  if (!roots_collected)
+    roots_collect();
+  roots_collected = true;
+  if (!gcx__words_found(&low, &high))
+    roots_whole = false;
+  gcx__bdw_push(low, high);
+}
+
+bool gcx__roots_complete(void)
+{
+  return roots_collected && roots_whole;
+}
+
+/* ---- does it find what was put there? */
+
+#define ROOTS_PLANTED \
+  ((uintptr_t)0x67637821) /* and a number in the high half */
+#define ROOTS_PLANTS 3
+#define ROOTS_KEYS 40 /* more than the first level holds */
+
+static __thread volatile uintptr_t roots_planted;
+
+struct roots_search {
+  bool found[ROOTS_PLANTS];
+};
+
+static uintptr_t roots_plant(size_t i)
+{
+  return ROOTS_PLANTED | (uintptr_t)(i + 1) << 32;
+}
+
+static void roots_search_piece(uintptr_t low, uintptr_t high, void *arg)
+{
+  struct roots_search *s = arg;
+
+  for (const uintptr_t *p = (const uintptr_t *)low; p < (uintptr_t *)high; p++)
+    for (size_t i = 0; i < ROOTS_PLANTS; i++)
+      if (*p == roots_plant(i))
+        s->found[i] = true;
+}
+
+/* A key among the first 32, and one that is not. */
+static bool roots_search_planted(pthread_key_t low, pthread_key_t high)
+{
+  struct roots_search s = { .found = { false } };
+  bool walked, set;
+
+  roots_planted = roots_plant(0);
+  set = pthread_setspecific(low, (void *)roots_plant(1)) == 0 &&
+        pthread_setspecific(high, (void *)roots_plant(2)) == 0;
+  walked = gcx__tls_walk(pthread_self(), roots_search_piece, &s);
+  roots_planted = 0;
+  return set && walked && s.found[0] && s.found[1] && s.found[2];
+}
+
+static bool roots_test_layout(void)
+{
+  pthread_key_t keys[ROOTS_KEYS];
+  size_t n = 0;
+  bool found = false;
+
+  while (n < ROOTS_KEYS && pthread_key_create(&keys[n], NULL) == 0)
+    n++;
+  if (n == ROOTS_KEYS)
+    found = roots_search_planted(keys[0], keys[n - 1]);
+  while (n > 0)
+    (void)pthread_key_delete(keys[--n]);
+  return found;
+}
+
+static bool roots_has_fake_stack(void)
+{
+  return __asan_get_current_fake_stack != NULL &&
+         __asan_get_current_fake_stack() != NULL;
+}
+
+const char *gcx__roots_init(void)
+{
+  roots_sentence = gcx__tls_init();
+  roots_have_tls = roots_sentence == NULL;
+  (void)gcx__modules_refresh();
+  if (roots_sentence == NULL && !roots_test_layout())
+    roots_sentence = "values put into thread-local memory were not found there";
+  if (roots_sentence == NULL && gcx__opt.roots == GCX_ROOTS_STRICT &&
+      roots_has_fake_stack())
+    roots_sentence = "AddressSanitizer keeps variables on fake stacks, which "
+                     "roots=strict does not scan (use roots=all or "
+                     "ASAN_OPTIONS=detect_stack_use_after_return=0)";
+  return roots_sentence;
+}
+
+const char *gcx__roots_obstacle(void)
+{
+  return roots_sentence;
+}

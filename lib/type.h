@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * type.h - types that objects were made of, numbered
+ */
+#ifndef GCX_TYPE_TABLE_H
+#define GCX_TYPE_TABLE_H
+
+#include "../include/gcx/type.h"
+#include "assert.h"
+
+/* Number of @type, given at its first use; 0 if there is no memory. A hit takes
+ * no lock. The shared object that defines it stays mapped from then on. */
+uint32_t gcx__type_number(const struct gcx_type *type);
+
+/* NULL for 0. */
+const struct gcx_type *gcx__type_at(uint32_t number);
+
+/* NULL if @type can be used, else what is wrong with it. */
+const char *gcx__type_fault(const struct gcx_type *type);
+
+/* Does a type of the chain have one? */
+bool gcx__type_has_dispose(const struct gcx_type *type);
+
+#endif

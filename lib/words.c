@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * words.c - copy, filter, keep
+ *
+ * The loop that matters stores each word and advances by one or none: no branch
+ * to mispredict, several bytes a cycle. A piece fits the second-level cache, so
+ * that what the kernel copied is still there when it is filtered.
+ *
+ * Memory is reserved without being committed and grows by a factor of four,
+ * within a stop, too (vm.h allows it): a stop may fail for want of address space
+ * only. What is full is left mapped until the next stop begins: marking may have
+ * been abandoned and go on later with what was pushed before.
+ *
+ * Single user: the thread that collects, under the collector's lock.
+ */
+#include "words.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "maps.h"
+#include "platform.h"
+#include "vm.h"
+
+#define WORDS_PIECE_BYTES ((size_t)128 << 10)
+#define WORDS_PIECE (WORDS_PIECE_BYTES / sizeof(uintptr_t))
+#define WORDS_FIRST_BYTES ((size_t)64 << 20)
+#define WORDS_KEPT_BYTES ((size_t)1 << 20) /* committed between stops */
+#define WORDS_OLD_MAX 24
+
+struct words_array {
+  uintptr_t *words;
+  size_t capacity;
+};
+
+static struct words_array words_now;
+static struct words_array words_old[WORDS_OLD_MAX]; /* outgrown in this stop */
+static size_t words_old_count;
+static size_t words_count;
+static uintptr_t *words_piece;
+static uintptr_t words_low, words_span;
+static bool words_lost;
+
+static struct words_array words_map(size_t bytes)
+{
+  uintptr_t *words = gcx__vm_map(bytes);
+
+  return (struct words_array){ .words = words,
+                               .capacity =
+                                   words != NULL ? bytes / sizeof(*words) : 0 };
+}
+
+static void words_unmap(struct words_array *a)
+{
+  if (a->words != NULL)
+    gcx__vm_unmap(a->words, a->capacity * sizeof(*a->words));
+  *a = (struct words_array){ .words = NULL };
+}
+
+/* Where address space is limited less must do. */
+static void words_map_first(void)
+{
+  for (size_t bytes = WORDS_FIRST_BYTES;
+       words_now.words == NULL && bytes >= WORDS_PIECE_BYTES; bytes /= 4)
+    words_now = words_map(bytes);
+}
+
+static void words_release_pages(void)
+{
+  char *from = (char *)words_now.words + WORDS_KEPT_BYTES;
+  size_t used = words_count * sizeof(*words_now.words);
+
+  if (used > WORDS_KEPT_BYTES)
+    (void)madvise(
+        from, words_now.capacity * sizeof(*words_now.words) - WORDS_KEPT_BYTES,
+        MADV_DONTNEED);
+}
+
+void gcx__words_reserve(void)
+{
+  while (words_old_count > 0)
+    words_unmap(&words_old[--words_old_count]);
+  if (words_piece == NULL)
+    words_piece = gcx__vm_map(WORDS_PIECE_BYTES);
+  if (words_now.words == NULL)
+    words_map_first();
+  else
+    words_release_pages();
+}
+
+void gcx__words_begin(uintptr_t low, uintptr_t high)
+{
+  words_low = low;
+  words_span = high > low ? high - low : 0;
+  words_count = 0;
+  words_lost = words_piece == NULL;
+}
+
+/* Room for @n more. */
+static bool words_room(size_t n)
+{
+  struct words_array bigger;
+
+  if (GCX_LIKELY(words_now.capacity - words_count >= n))
+    return true;
+  if (words_old_count == WORDS_OLD_MAX)
+    return false;
+  bigger = words_map(GCX_MAX(words_now.capacity * sizeof(*words_now.words) * 4,
+                             2 * WORDS_PIECE_BYTES));
+  if (bigger.words == NULL)
+    return false;
+  memcpy(bigger.words, words_now.words, words_count * sizeof(*bigger.words));
+  words_old[words_old_count++] = words_now;
+  words_now = bigger;
+  return true;
+}
+
+static void words_filter(const uintptr_t *from, size_t n)
+{
+  uintptr_t *to = words_now.words + words_count;
+  uintptr_t low = words_low, span = words_span;
+  size_t kept = 0;
+
+  for (size_t i = 0; i < n; i++) {
+    uintptr_t word = from[i];
+    to[kept] = word;
+    kept += word - low < span;
+  }
+  words_count += kept;
+}
+
+void gcx__words_add(uintptr_t word)
+{
+  if (words_room(1))
+    words_filter(&word, 1);
+  else
+    words_lost = true;
+}
+
+/* The page after what could be copied is gone; what lies behind it may not be. */
+static uintptr_t words_scan_piece(uintptr_t low, size_t bytes)
+{
+  size_t got = gcx__maps_copy(words_piece, low, bytes);
+  size_t page = gcx__page_bytes();
+
+  words_filter(words_piece, got / sizeof(uintptr_t));
+  return got == bytes ? low + bytes : ((low + got) & ~(page - 1)) + page;
+}
+
+void gcx__words_scan(uintptr_t low, uintptr_t high)
+{
+  const uintptr_t mask = sizeof(uintptr_t) - 1;
+
+  low = (low + mask) & ~mask;
+  high &= ~mask;
+  if (words_span == 0)
+    return;
+  while (low < high && !words_lost) {
+    size_t bytes = GCX_MIN(high - low, WORDS_PIECE_BYTES);
+    if (words_room(WORDS_PIECE))
+      low = words_scan_piece(low, bytes);
+    else
+      words_lost = true;
+  }
+}
+
+bool gcx__words_found(const uintptr_t **ret_low, const uintptr_t **ret_high)
+{
+  *ret_low = words_now.words;
+  *ret_high = words_now.words + words_count;
+  return !words_lost;
+}
