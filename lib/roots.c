@@ -367,11 +367,15 @@ static uintptr_t roots_plant(size_t i)
 static void roots_search_piece(uintptr_t low, uintptr_t high, void *arg)
 {
   struct roots_search *s = arg;
+  uintptr_t words[128];
 
-  for (const uintptr_t *p = (const uintptr_t *)low; p < (uintptr_t *)high; p++)
-    for (size_t i = 0; i < ROOTS_PLANTS; i++)
-      if (*p == roots_plant(i))
-        s->found[i] = true;
+  for (; low < high; low += sizeof(words)) {
+    size_t got = gcx__maps_copy(words, low, GCX_MIN(high - low, sizeof(words)));
+    for (size_t w = 0; w < got / sizeof(words[0]); w++)
+      for (size_t i = 0; i < ROOTS_PLANTS; i++)
+        if (words[w] == roots_plant(i))
+          s->found[i] = true;
+  }
 }
 
 /* A key among the first 32, and one that is not. */
