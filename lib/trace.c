@@ -93,8 +93,7 @@ struct trace_guess {
 struct trace_slot {
   const uintptr_t *pcs; /* in the depot */
   uint32_t id;          /* 0: free */
-  uint32_t frames;
-  uint32_t key;         /* shape (0: any), and 16 bits of the hash */
+  uint32_t key;         /* shape (0: any), frames, some bits of the hash */
 };
 
 /* One walk: what the depot wants, and the shape. */
@@ -155,9 +154,9 @@ static inline struct trace_guess *guess_of(struct gcx__trace *tr,
   return &tr->guesses[h >> 54];
 }
 
-static inline uint32_t slot_key(uint64_t hash, uint16_t shape)
+static inline uint32_t slot_key(uint64_t hash, uint16_t shape, uint32_t frames)
 {
-  return (uint32_t)(hash & 0xffff) << 16 | shape;
+  return (uint32_t)(hash & 0x7f) << 25 | frames << 16 | shape;
 }
 
 static inline uint32_t slot_first(const struct gcx__trace *tr, uint64_t hash)
@@ -242,7 +241,7 @@ static inline const struct trace_slot *slot_find(const struct gcx__trace *tr,
                                                  uint64_t hash,
                                                  const uintptr_t *outer_pcs)
 {
-  uint32_t key = slot_key(hash, shape);
+  uint32_t key = slot_key(hash, shape, frames);
 
   for (uint32_t at = slot_first(tr, hash);; at = (at + 1) & tr->slot_mask) {
     const struct trace_slot *s = &tr->slots[at];
@@ -250,7 +249,7 @@ static inline const struct trace_slot *slot_find(const struct gcx__trace *tr,
     if (s->id == 0) {
       return NULL;
     }
-    if (s->key == key && s->frames == frames && s->pcs[0] == pc &&
+    if (s->key == key && s->pcs[0] == pc &&
         pcs_equal(s->pcs + 1, outer_pcs, frames - 1)) {
       return s;
     }
@@ -444,13 +443,11 @@ static uint16_t shape_intern(struct gcx__trace *tr, const struct trace_walk *w)
 static void slot_add(struct gcx__trace *tr, uint16_t shape, uint64_t hash,
                      uint32_t id)
 {
-  struct trace_slot slot = { .id = id, .key = slot_key(hash, shape) };
+  struct trace_slot slot = { .id = id };
   uint32_t epoch, at;
 
-  slot.frames = (uint32_t)gcx__depot_get(id, &slot.pcs, &epoch);
-  if (slot.frames == 0) {
-    return;
-  }
+  slot.key = slot_key(
+      hash, shape, (uint32_t)gcx__depot_get(id, &slot.pcs, &epoch));
   if (tr->slots_used >= (tr->slot_mask + 1) / 8 * 5) {
     slots_empty(tr, GCX_MIN((tr->slot_mask + 1) * 2, (uint32_t)TRACE_SLOTS));
   }
@@ -493,22 +490,28 @@ static void guess_correct(struct gcx__trace *tr, struct trace_guess *g,
   }
 }
 
-/* A walk has ended in @id: next time it shall be a hit. */
-static void walk_remember(struct gcx__trace *tr, const struct gcx__frame *start,
-                          const struct trace_walk *w, uint32_t id)
+/* The id of a walk's return addresses; next time it shall be a hit. */
+static uint32_t walk_remember(struct gcx__trace *tr,
+                              const struct gcx__frame *start,
+                              const struct trace_walk *w)
 {
-  uint16_t place = shape_intern(tr, w);
   struct trace_guess *g = guess_of(tr, start);
+  uint32_t id = gcx__depot_put(w->pcs, w->n);
+  uint16_t place;
 
-  slot_add_shaped(tr, place, start, id);
-  if (g->shape != place) {
-    guess_correct(tr, g, place);
+  if (id != 0) {
+    place = shape_intern(tr, w);
+    slot_add_shaped(tr, place, start, id);
+    if (g->shape != place) {
+      guess_correct(tr, g, place);
+    }
   }
+  return id;
 }
 
-/* The id of a walk's return addresses; the thread's own table is nearer than
- * the depot's. */
-static uint32_t walk_id(struct gcx__trace *tr, const struct trace_walk *w)
+/* The id of a walk's return addresses, by the thread's own table: it is nearer
+ * than the depot's. */
+static uint32_t walk_find(struct gcx__trace *tr, const struct trace_walk *w)
 {
   const struct trace_slot *slot =
       slot_find(tr, 0, w->n, w->pcs[0], w->hash, w->pcs + 1);
@@ -549,7 +552,8 @@ static inline bool walk_link(struct trace_walk *w, uint32_t at, uintptr_t value)
  * CFA than the frame (or, by fp, than fp, which is checked) reaches.
  */
 TRACE_READS_STACK
-static inline enum walk_end walk_rules(const struct gcx__frame *start,
+__attribute__((always_inline)) static inline enum walk_end
+walk_rules(const struct gcx__frame *start,
                                        uintptr_t high, size_t max,
                                        struct trace_walk *w, bool shaped)
 {
@@ -693,7 +697,6 @@ static GCX_NOINLINE uint32_t site_slow(struct gcx__thread *t,
   size_t max = depth_limit();
   enum walk_end end = WALK_UNTRUSTED;
   struct trace_guess *g;
-  uint32_t id;
 
   if (tr == NULL) {
     uintptr_t pcs[TRACE_MAX];
@@ -710,11 +713,8 @@ static GCX_NOINLINE uint32_t site_slow(struct gcx__thread *t,
                   : walk_shaped(start, t->stack_high, max, &tr->walk);
     if (end == WALK_DONE) {
       tr->stats.walks++;
-      id = walk_id(tr, &tr->walk);
-      if (!resting && id != 0) {
-        walk_remember(tr, start, &tr->walk, id);
-      }
-      return id;
+      return resting ? walk_find(tr, &tr->walk)
+                     : walk_remember(tr, start, &tr->walk);
     }
   }
   return site_unwind(t, tr, start, end == WALK_UNKNOWN);
