@@ -8,6 +8,11 @@
  * asking (gcx__lock_any_held() on every capture) is one load, and no first
  * touch can allocate.
  *
+ * Each rank is one lock, so that a table by rank knows all that were ever taken:
+ * fork walks it. A lock that is first taken while another thread forks may be
+ * missed by gcx__lock_all(), not by gcx__lock_reinit_all(): it is entered in the
+ * table before it is taken.
+ *
  * A trylock can't deadlock: it may go against the order.
  */
 #include "lock.h"
@@ -24,9 +29,7 @@ struct lock_list {
 static __thread struct lock_list lock_mine
     __attribute__((tls_model("initial-exec")));
 static uint64_t lock_count;
-
-/* Each rank is one lock, known from its first use on. */
-static struct gcx__lock *lock_by_rank[GCX_RANK_COUNT];
+static struct gcx__lock *lock_known[GCX_RANK_COUNT];
 
 static enum gcx__rank highest_rank_held(void)
 {
@@ -43,6 +46,18 @@ static void list_add(struct gcx__lock *l)
   GCX_ASSERT(lock_mine.n < GCX_ARRAY_LENGTH(lock_mine.held));
   lock_mine.held[lock_mine.n++] = l;
   __atomic_store_n(&l->holder, gcx__tid(), __ATOMIC_RELAXED);
+}
+
+static void lock_enter_known(struct gcx__lock *l)
+{
+  struct gcx__lock *none = NULL;
+
+  GCX_ASSERT(l->rank > 0 && l->rank < GCX_RANK_COUNT);
+  if (GCX_UNLIKELY(__atomic_load_n(&lock_known[l->rank], __ATOMIC_RELAXED) ==
+                   NULL)) {
+    (void)__atomic_compare_exchange_n(&lock_known[l->rank], &none, l, false,
+                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+  }
 }
 
 /* True if @l was on the list. Locks may be released in any order. */
@@ -64,16 +79,16 @@ void gcx__lock(struct gcx__lock *l)
   int failure;
 
   GCX_ASSERT(l->rank > highest_rank_held());
+  lock_enter_known(l);
   __atomic_add_fetch(&lock_count, 1, __ATOMIC_RELAXED);
   failure = pthread_mutex_lock(&l->mutex);
   GCX_ASSERT(failure == 0);
   list_add(l);
-  if (GCX_UNLIKELY(lock_by_rank[l->rank] == NULL))
-    __atomic_store_n(&lock_by_rank[l->rank], l, __ATOMIC_RELEASE);
 }
 
 bool gcx__trylock(struct gcx__lock *l)
 {
+  lock_enter_known(l);
   if (gcx__lock_held(l) || pthread_mutex_trylock(&l->mutex) != 0) {
     return false;
   }
@@ -112,25 +127,36 @@ void gcx__lock_reinit(struct gcx__lock *l)
   l->holder = 0;
 }
 
+static struct gcx__lock *lock_of_rank(size_t rank)
+{
+  return __atomic_load_n(&lock_known[rank], __ATOMIC_ACQUIRE);
+}
+
 void gcx__lock_all(void)
 {
-  for (size_t r = 0; r < GCX_RANK_MODULES; r++)
-    if (lock_by_rank[r] != NULL)
-      gcx__lock(lock_by_rank[r]);
+  for (size_t rank = 1; rank < GCX_RANK_MODULES; rank++) {
+    if (lock_of_rank(rank) != NULL) {
+      gcx__lock(lock_of_rank(rank));
+    }
+  }
 }
 
 void gcx__unlock_all(void)
 {
-  for (size_t r = GCX_RANK_COUNT; r-- > 0;)
-    if (lock_by_rank[r] != NULL && gcx__lock_held(lock_by_rank[r]))
-      gcx__unlock(lock_by_rank[r]);
+  for (size_t rank = GCX_RANK_COUNT; rank-- > 1;) {
+    if (lock_of_rank(rank) != NULL && gcx__lock_held(lock_of_rank(rank))) {
+      gcx__unlock(lock_of_rank(rank));
+    }
+  }
 }
 
 void gcx__lock_reinit_all(void)
 {
-  for (size_t r = 0; r < GCX_RANK_COUNT; r++)
-    if (lock_by_rank[r] != NULL)
-      gcx__lock_reinit(lock_by_rank[r]);
+  for (size_t rank = 1; rank < GCX_RANK_COUNT; rank++) {
+    if (lock_of_rank(rank) != NULL) {
+      gcx__lock_reinit(lock_of_rank(rank));
+    }
+  }
 }
 
 bool gcx__lock_any_held(void)
