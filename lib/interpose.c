@@ -108,7 +108,9 @@ static void interpose_unblock_signals(void)
   (void)INTERPOSE_REAL(pthread_sigmask)(SIG_UNBLOCK, &set, NULL);
 }
 
-/* @set, or a copy in @copy without the collector's signals. */
+/* @set, or a copy in @copy without the collector's signals. In incremental mode
+ * bdwgc may write-protect what its suspend handler writes to: that fault must get
+ * through as well. */
 static const sigset_t *interpose_spare_signals(int how, const sigset_t *set,
                                                sigset_t *copy)
 {
@@ -122,6 +124,8 @@ static const sigset_t *interpose_spare_signals(int how, const sigset_t *set,
     (void)sigdelset(copy, suspend);
   if (restart > 0)
     (void)sigdelset(copy, restart);
+  if (gcx__bdw_is_incremental())
+    (void)sigdelset(copy, SIGSEGV);
   return copy;
 }
 

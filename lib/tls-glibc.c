@@ -168,12 +168,12 @@ bool gcx__tls_has_ended(pthread_t id)
 {
 #ifdef __x86_64__
   uintptr_t head[3];
-  uint32_t tid;
+  int32_t tid; /* 0 once the thread has ended, -1 once it was joined */
 
   return tls_tid_offset != 0 && tls_copy(head, (uintptr_t)id, sizeof(head)) &&
          head[0] == (uintptr_t)id && head[2] == (uintptr_t)id &&
          tls_copy(&tid, (uintptr_t)id + tls_tid_offset, sizeof(tid)) &&
-         tid == 0;
+         tid <= 0;
 #else
   (void)id;
   return false;
