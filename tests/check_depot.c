@@ -25,7 +25,7 @@ static size_t make_stack(uint32_t k, uintptr_t pcs[FRAMES_MAX])
   for (size_t i = 0; i < n; i++) {
     pcs[i] = 0x400000 + 16 * i;
   }
-  pcs[(k / FRAMES_MAX) % n] += 0x1000000u * (1 + k / FRAMES_MAX);
+  pcs[(k / FRAMES_MAX) % n] += (uintptr_t)0x1000000 * (1 + k / FRAMES_MAX);
   return n;
 }
 

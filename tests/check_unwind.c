@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check_unwind.c - the seam to libunwind
+ */
+#include "unwind.h"
+
+#include <errno.h>
+#include <error.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "platform.h"
+#include "support/check_main.h"
+
+#define MAX 256
+#define RETURNED 40 /* exit status of the child, and whether main had returned */
+#define NOT_FOUND 50
+
+static struct gcx__frame starts[2];
+static uintptr_t fast[2][MAX], careful[2][MAX];
+static size_t fast_n[2], careful_n[2];
+static struct gcx__unwind_step steps[MAX];
+static size_t steps_n;
+static bool steps_hold; /* checked while the stack is there */
+static int left;        /* recursions through one call site */
+
+static bool step_holds(size_t i)
+{
+  const struct gcx__unwind_step *s = &steps[i];
+
+  return s->frame.pc == fast[0][i] && !s->is_signal &&
+         s->is_outermost == (i == steps_n - 1) &&
+         (i == 0 || (s->frame.pc == steps[i - 1].caller.pc &&
+                     s->frame.sp == steps[i - 1].caller.sp)) &&
+         (s->fp_saved_at == 0 ||
+          *(const uintptr_t *)s->fp_saved_at == s->caller.fp);
+}
+
+static void look(size_t which)
+{
+  fast_n[which] = gcx__unwind(&starts[which], fast[which], MAX, false);
+  careful_n[which] = gcx__unwind(&starts[which], careful[which], MAX, true);
+  steps_n = gcx__unwind_steps(&starts[which], steps, MAX);
+}
+
+static GCX_NOINLINE void entry(void (*again)(void))
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  starts[left > 0] = start;
+  if (left-- > 0) {
+    again();
+  } else {
+    look(1);
+    look(0);
+    steps_hold = true;
+    for (size_t i = 0; i < steps_n; i++) {
+      steps_hold &= step_holds(i);
+    }
+  }
+  GCX_KEEP(&start);
+}
+
+static GCX_NOINLINE void recurse(void)
+{
+  entry(recurse);
+  GCX_KEEP(&left);
+}
+
+START_TEST(fast_and_careful_agree)
+{
+  left = 0;
+  recurse();
+  ck_assert_uint_gt(fast_n[0], 3);
+  ck_assert_uint_eq(fast_n[0], careful_n[0]);
+  ck_assert_int_eq(memcmp(fast[0], careful[0], fast_n[0] * sizeof(fast[0][0])),
+                   0);
+  ck_assert_uint_eq(fast[0][0], starts[0].pc);
+}
+END_TEST
+
+START_TEST(a_site_that_is_twice_on_the_stack_is_told_apart)
+{
+  left = 1;
+  recurse();
+  ck_assert_uint_eq(starts[0].pc, starts[1].pc);
+  ck_assert_uint_lt(starts[0].sp, starts[1].sp);
+  ck_assert_uint_eq(fast_n[0], fast_n[1] + 2);
+  ck_assert_uint_eq(fast_n[0], careful_n[0]);
+  ck_assert_uint_eq(fast_n[1], careful_n[1]);
+}
+END_TEST
+
+START_TEST(steps_tell_every_frame)
+{
+  left = 0;
+  recurse();
+  ck_assert_uint_gt(steps_n, 3);
+  ck_assert_uint_eq(steps_n, fast_n[0]);
+  ck_assert_uint_eq(steps[0].frame.sp, starts[0].sp);
+  ck_assert_uint_eq(steps[0].frame.fp, starts[0].fp);
+  ck_assert(steps_hold);
+}
+END_TEST
+
+START_TEST(limits_and_strangers)
+{
+  struct gcx__frame nowhere = { 0x1234, 0x5678, 0 };
+
+  errno = ENOTTY;
+  left = 0;
+  recurse();
+  ck_assert_uint_eq(gcx__unwind(&nowhere, fast[0], MAX, false), 0);
+  ck_assert_uint_eq(gcx__unwind(&nowhere, fast[0], MAX, true), 0);
+  ck_assert_uint_eq(gcx__unwind_steps(&nowhere, steps, MAX), 0);
+  ck_assert_int_eq(errno, ENOTTY);
+}
+END_TEST
+
+static GCX_NOINLINE size_t cut(size_t max, bool is_careful)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  return gcx__unwind(&start, fast[0], max, is_careful);
+}
+
+START_TEST(no_more_than_asked_for)
+{
+  for (size_t max = 1; max <= 4; max++) {
+    ck_assert_uint_eq(cut(max, false), max);
+    ck_assert_uint_eq(cut(max, true), max);
+  }
+}
+END_TEST
+
+static void *prime(void *arg)
+{
+  gcx__unwind_prime();
+  return arg;
+}
+
+START_TEST(priming_works_in_a_new_thread)
+{
+  pthread_t thread;
+  void *result;
+
+  ck_assert_int_eq(pthread_create(&thread, NULL, prime, &left), 0);
+  pthread_join(thread, &result);
+  ck_assert_ptr_eq(result, &left);
+}
+END_TEST
+
+/* -------------------------------------------------------------------- exit */
+
+static uintptr_t above_exit; /* the caller of exit() lies below, if not 0 */
+
+static void say_where_main_was_left(void)
+{
+  uintptr_t regs[12], sp = 0;
+  bool returned = false;
+
+  if (!gcx__unwind_find_exit(&sp, regs, &returned) ||
+      (above_exit != 0 && sp > above_exit) || sp < (uintptr_t)&sp) {
+    _exit(NOT_FOUND);
+  }
+  _exit(RETURNED + returned);
+}
+
+static GCX_NOINLINE void leave_deep(int how)
+{
+  if (how == 1) {
+    error(3, 0, "leaving through libc");
+  }
+  exit(3);
+}
+
+static int status_of(void (*child)(int how), int how)
+{
+  int status = -1;
+  pid_t pid = fork();
+
+  if (pid == 0) {
+    above_exit = (uintptr_t)__builtin_frame_address(0);
+    atexit(say_where_main_was_left);
+    child(how);
+    _exit(99);
+  }
+  ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+START_TEST(exit_called_by_the_program)
+{
+  ck_assert_int_eq(status_of(leave_deep, 0), RETURNED);
+}
+END_TEST
+
+START_TEST(exit_called_by_libc_for_the_program)
+{
+  ck_assert_int_eq(status_of(leave_deep, 1), RETURNED);
+}
+END_TEST
+
+/* This program again, with no test to run: main returns. */
+static void run_again(int how)
+{
+  (void)how;
+  setenv("GCX_TEST_LEAVE", "1", 1);
+  setenv("CK_RUN_CASE", "none of these", 1);
+  execl("/proc/self/exe", "check_unwind", (char *)NULL);
+}
+
+__attribute__((constructor)) static void leave_if_told(void)
+{
+  if (getenv("GCX_TEST_LEAVE") != NULL) {
+    atexit(say_where_main_was_left);
+  }
+}
+
+START_TEST(main_has_returned)
+{
+  ck_assert_int_eq(status_of(run_again, 0), RETURNED + 1);
+}
+END_TEST
+
+START_TEST(no_exit_on_the_stack)
+{
+  uintptr_t regs[12], sp = 7;
+  bool returned = true;
+
+  ck_assert(!gcx__unwind_find_exit(&sp, regs, &returned));
+  ck_assert_uint_eq(sp, 7);
+  ck_assert(returned);
+}
+END_TEST
+
+static Suite *unwind_suite(void)
+{
+  Suite *s = suite_create("unwind");
+  TCase *t = tcase_create("unwind");
+
+  gcx__platform_init();
+  tcase_add_test(t, fast_and_careful_agree);
+  tcase_add_test(t, a_site_that_is_twice_on_the_stack_is_told_apart);
+  tcase_add_test(t, steps_tell_every_frame);
+  tcase_add_test(t, limits_and_strangers);
+  tcase_add_test(t, no_more_than_asked_for);
+  tcase_add_test(t, priming_works_in_a_new_thread);
+  tcase_add_test(t, exit_called_by_the_program);
+  tcase_add_test(t, exit_called_by_libc_for_the_program);
+  tcase_add_test(t, main_has_returned);
+  tcase_add_test(t, no_exit_on_the_stack);
+  suite_add_tcase(s, t);
+  return s;
+}
+
+GCX_CHECK_MAIN(unwind_suite);
