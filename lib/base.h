@@ -33,6 +33,11 @@
  * compiler barrier that emits nothing. What it names is a root until here. */
 #define GCX_KEEP(p) __asm__ volatile("" : : "r"(p) : "memory")
 
+/* Static data that must not keep an object alive: bounds of memory ranges, say,
+ * are the addresses of objects now and then. bdw.c takes the section out of the
+ * collector's roots. */
+#define GCX_NOT_A_ROOT __attribute__((section("gcx_own")))
+
 /* Pointers that the collector must not see are stored as their complement. */
 #define GCX_HIDE(p) (~(uintptr_t)(p))
 #define GCX_REVEAL(h) ((void *)~(uintptr_t)(h))

@@ -97,6 +97,33 @@ static bool bdw_chain_leave(struct bdw_chain *chain)
 
 /* ---- hooks */
 
+/* The collecting thread may have said from where on its stack counts (roots.c
+ * pushes that part). The frames from there to here are gcx's and bdwgc's own, in
+ * which addresses of blocks lie about, the same as those of their first objects:
+ * bdwgc is told, until marking is over, that the stack ends here. */
+static bool bdw_cut;
+
+static void bdw_cut_stack(void *here)
+{
+  struct GC_stack_base base = { .mem_base = here };
+
+  if (gcx__thread_current == NULL || gcx__thread_current->scan_from == 0)
+    return;
+  GC_set_stackbottom(NULL, &base);
+  bdw_cut = true;
+}
+
+static void bdw_uncut_stack(void)
+{
+  struct GC_stack_base base = { .mem_base = NULL };
+
+  if (!bdw_cut)
+    return;
+  base.mem_base = (void *)gcx__thread_current->stack_high;
+  GC_set_stackbottom(NULL, &base);
+  bdw_cut = false;
+}
+
 static void bdw_own_event(GC_EventType event)
 {
   switch (event) {
@@ -112,6 +139,7 @@ static void bdw_own_event(GC_EventType event)
     bdw_hooks->mark_end(bdw_pushed);
     break;
   case GC_EVENT_PRE_START_WORLD:
+    bdw_uncut_stack();
     bdw_stopped = false;
     break;
   case GC_EVENT_RECLAIM_END:
@@ -140,6 +168,7 @@ static void GC_CALLBACK bdw_on_push(void)
 
   if (bdw_push_chain.depth == 1 && bdw_stopped) {
     bdw_pushed = true;
+    bdw_cut_stack(__builtin_frame_address(0));
     bdw_hooks->push_roots();
   }
   if (i >= 0 && bdw_push_old[i] != NULL)
@@ -253,6 +282,14 @@ static void bdw_start_collector(void)
   GC_INIT();
 }
 
+/* Bounds of the section gcx_own (base.h), by the linker; one word at least. */
+extern char __start_gcx_own[], __stop_gcx_own[];
+
+static void bdw_exclude_own(void)
+{
+  GC_exclude_static_roots(__start_gcx_own, __stop_gcx_own);
+}
+
 static void bdw_expand(void)
 {
   const char *wanted = gcx__getenv("GC_INITIAL_HEAP_SIZE");
@@ -276,6 +313,7 @@ void gcx__bdw_init(const struct gcx__bdw_hooks *hooks)
   __atomic_store_n(&bdw_starter, gcx__tid(), __ATOMIC_RELAXED);
   bdw_start_collector();
   GC_allow_register_threads();
+  bdw_exclude_own();
   bdw_expand();
   (void)bdw_install_all();
   (void)GC_call_with_alloc_lock(bdw_note_first, NULL);

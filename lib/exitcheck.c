@@ -6,44 +6,23 @@
  * when it was called from somewhere in the program, the frames of its callers
  * are still roots; when main has returned, main's frame is dead. Either way the
  * frames of exit() itself and of everything below it hold nothing of the
- * program's but leftovers, and are left out: the collector is told that this
- * thread's stack ends here, and the part above exit()'s caller, with the
- * registers as that caller left them, is pushed as a root of gcx's own.
+ * program's but leftovers, and are left out: what counts is the part above
+ * exit()'s caller, with the registers as that caller left them.
  */
 #include "exitcheck.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "bdw.h"
 #include "finalizer.h"
 #include "finding.h"
 #include "options.h"
 #include "report.h"
-#include "roots.h"
 #include "thread.h"
 #include "unwind.h"
 #include "verdict.h"
 
 #define EXIT_REGISTERS 12
-
-static void *exitcheck_set_bottom(void *bottom)
-{
-  gcx__bdw_set_stack_bottom(bottom);
-  return NULL;
-}
-
-/* Collect as if exit()'s callers were all there is of this stack. */
-static GCX_NOINLINE void exitcheck_collect_cut(const struct gcx__thread *self,
-                                               uintptr_t sp,
-                                               const uintptr_t *registers)
-{
-  gcx__roots_set_exit_frame(sp, registers, EXIT_REGISTERS);
-  (void)gcx__bdw_with_lock(exitcheck_set_bottom, __builtin_frame_address(0));
-  gcx__verdict_collect();
-  (void)gcx__bdw_with_lock(exitcheck_set_bottom, (void *)self->stack_high);
-  gcx__roots_set_exit_frame(0, NULL, 0);
-}
 
 static void exitcheck_collect(void)
 {
@@ -53,9 +32,9 @@ static void exitcheck_collect(void)
 
   if (self != NULL && self->is_main &&
       gcx__unwind_find_exit(&sp, registers, &main_returned))
-    exitcheck_collect_cut(self, sp, registers);
+    gcx__verdict_collect(sp, registers, EXIT_REGISTERS);
   else
-    gcx__verdict_collect();
+    gcx__verdict_collect_here();
 }
 
 /* NULL, or why the answer is not to be trusted. */

@@ -118,8 +118,11 @@ static void finalizer_wait_for_work(void)
     .timeout_ms = gcx__opt.interval_ms != 0 ? gcx__opt.interval_ms : UINT64_MAX,
   };
 
-  if (s.seen == __atomic_load_n(&finalizer_done, __ATOMIC_ACQUIRE))
-    (void)gcx__bdw_blocking(finalizer_sleep, &s);
+  if (s.seen != __atomic_load_n(&finalizer_done, __ATOMIC_ACQUIRE))
+    return;
+  /* The frames of a blocking call have holes, and this stack is a root. */
+  gcx__bdw_clear_stack();
+  (void)gcx__bdw_blocking(finalizer_sleep, &s);
 }
 
 static GCX_NORETURN void *finalizer_main(void *arg)

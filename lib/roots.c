@@ -9,7 +9,7 @@
  *   - the stack proper of a thread that was stopped on its alternate signal stack
  *     (bdwgc then takes that for the only one);
  *   - regions the program registered;
- *   - in the exit check, the part of the calling thread's stack that counts;
+ *   - of a thread that collects on purpose, the part of its stack that counts;
  *   - roots=all: everything else (memory.h).
  * All of it as words that were copied and filtered (words.h), pushed as one range:
  * bdwgc's mark stack, which aborts when it is full, is asked for one entry.
@@ -65,10 +65,6 @@ static bool roots_whole;
 static uintptr_t *roots_suspended;
 static size_t roots_suspended_count;
 
-static const struct gcx__thread *roots_exit_thread;
-static uintptr_t roots_exit_sp;
-static const uintptr_t *roots_exit_registers;
-static size_t roots_exit_register_count;
 
 /* Present in a program built with AddressSanitizer. */
 extern void *__asan_get_current_fake_stack(void) __attribute__((weak));
@@ -250,9 +246,8 @@ static void roots_sort_suspended(void)
   }
 }
 
-/* Addresses of descriptors are even: the lowest bit says that the thread is on
- * gcx's list. */
-static void roots_strike_out(uintptr_t id)
+/* The slots of @id, if there are any, begin at the answer. */
+static size_t roots_find_suspended(uintptr_t id)
 {
   size_t low = 0, high = roots_suspended_count;
 
@@ -263,19 +258,42 @@ static void roots_strike_out(uintptr_t id)
     else
       high = middle;
   }
-  for (; low < roots_suspended_count &&
-         (roots_suspended[low] & ~(uintptr_t)1) == id;
-       low++)
-    roots_suspended[low] |= 1;
+  return low;
+}
+
+/* Addresses of descriptors are even: the lowest bit says that the thread is on
+ * gcx's list. False if bdwgc has not suspended it. */
+static bool roots_strike_out(uintptr_t id)
+{
+  size_t first = roots_find_suspended(id), i = first;
+
+  for (;
+       i < roots_suspended_count && (roots_suspended[i] & ~(uintptr_t)1) == id;
+       i++)
+    roots_suspended[i] |= 1;
+  return i != first;
+}
+
+/* Threads that stand still, the one that collects included: suspended, idle
+ * markers, and gcx's own. A signal may have been sent twice. */
+static uint32_t roots_count_still(void)
+{
+  struct gcx__thread *t;
+  uint32_t still = 1;
+
+  for (size_t i = 0; i < roots_suspended_count; i++)
+    still += i == 0 || ((roots_suspended[i] ^ roots_suspended[i - 1]) &
+                        ~(uintptr_t)1) != 0;
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t)) {
+    bool suspended = roots_strike_out((uintptr_t)t->id);
+    if (!suspended && t != gcx__thread_current && t->id != 0)
+      still += t->is_marker || t->is_gcx;
+  }
+  return still;
 }
 
 static void roots_scan_unlisted(void)
 {
-  struct gcx__thread *t;
-
-  roots_sort_suspended();
-  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
-    roots_strike_out((uintptr_t)t->id);
   for (size_t i = 0; i < roots_suspended_count; i++)
     if ((roots_suspended[i] & 1) == 0)
       roots_scan_tls((pthread_t)roots_suspended[i]);
@@ -283,20 +301,28 @@ static void roots_scan_unlisted(void)
 
 /* ---- a stop */
 
-void gcx__roots_set_exit_frame(uintptr_t sp, const uintptr_t *regs, size_t n)
+void gcx__roots_scan_from(uintptr_t sp, const uintptr_t *registers, size_t n)
 {
-  roots_exit_sp = sp;
-  roots_exit_registers = sp != 0 ? regs : NULL;
-  roots_exit_register_count = sp != 0 && regs != NULL ? n : 0;
-  roots_exit_thread = sp != 0 ? gcx__thread_current : NULL;
+  struct gcx__thread *t = gcx__thread_current;
+
+  if (t == NULL)
+    return;
+  t->scan_registers = registers;
+  t->scan_register_count = sp != 0 && registers != NULL ? n : 0;
+  __atomic_store_n(&t->scan_from, sp, __ATOMIC_RELEASE);
 }
 
-static void roots_scan_exit_frame(void)
+static void roots_scan_cut_stacks(void)
 {
-  for (size_t i = 0; i < roots_exit_register_count; i++)
-    gcx__words_add(roots_exit_registers[i]);
-  if (roots_exit_thread != NULL)
-    gcx__words_scan(roots_exit_sp, roots_exit_thread->stack_high);
+  struct gcx__thread *t;
+
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t)) {
+    if (t->scan_from == 0)
+      continue;
+    for (size_t i = 0; i < t->scan_register_count; i++)
+      gcx__words_add(t->scan_registers[i]);
+    gcx__words_scan(t->scan_from, t->stack_high);
+  }
 }
 
 void gcx__roots_before_stop(void)
@@ -320,13 +346,16 @@ static void roots_collect(void)
   roots_whole = roots_suspended != NULL;
   gcx__bdw_heap_bounds(&low, &high);
   gcx__words_begin(low, high);
+  roots_sort_suspended();
+  gcx__words_read_in_place(roots_count_still() == gcx__maps_threads());
   for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
     roots_scan_thread(t);
   roots_scan_unlisted();
   roots_scan_regions();
-  roots_scan_exit_frame();
+  roots_scan_cut_stacks();
   if (gcx__opt.roots == GCX_ROOTS_ALL && !gcx__memory_scan())
     roots_whole = false;
+  gcx__words_read_in_place(false);
 }
 
 void gcx__roots_push(void)

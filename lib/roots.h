@@ -32,8 +32,8 @@ void gcx__roots_remove(void *start, size_t bytes);
 /* Mappings that libgc made are no roots (interpose.c tells). */
 void gcx__roots_note_bdw_mapping(uintptr_t low, uintptr_t high);
 
-/* The exit check: of the calling thread's stack only what lies above @sp counts,
- * plus @regs; 0 and NULL: everything again. */
-void gcx__roots_set_exit_frame(uintptr_t sp, const uintptr_t *regs, size_t n);
+/* The calling thread collects on purpose: of its stack only what lies above @sp
+ * counts, plus @registers (must stay readable); 0 and NULL: everything again. */
+void gcx__roots_scan_from(uintptr_t sp, const uintptr_t *registers, size_t n);
 
 #endif

@@ -60,13 +60,15 @@ struct termination_numbers {
 static const struct gcx__termination_steps *termination_steps[STEPS_MAX];
 static size_t termination_step_count;
 
-static struct gcx__marker termination_marker;
+static struct gcx__marker termination_marker GCX_NOT_A_ROOT;
 static bool termination_can_mark;
 static bool termination_can_list;
 static void **termination_toggles; /* strong ones of this collection */
 static size_t termination_toggle_count;
 static struct termination_numbers termination_unmarked;
 static struct termination_numbers termination_lost; /* handed over in a batch */
+static size_t termination_garbage_begin; /* in the marker's queue */
+static size_t termination_garbage_end;
 static struct gcx__batch *termination_spare; /* prepared before the stop */
 static struct gcx__batch *termination_found; /* of this collection */
 static struct gcx__batch *termination_queue; /* latest first */
@@ -126,6 +128,10 @@ static void termination_before_stop(void)
     termination_spare = termination_new_batch();
   gcx__foreign_begin();
   gcx__roots_before_stop();
+  /* bdwgc has just visited every block: their addresses, which are those of
+   * their first objects, lie about in the dead part of this stack, where the
+   * frames that push it will come to lie. */
+  gcx__bdw_clear_stack();
 }
 
 static void termination_toggle_strong(void *object)
@@ -208,9 +214,8 @@ static bool termination_is_kept(uint32_t number, uint32_t state)
   }
 }
 
-/* Split the unmarked: older corpses are marked, newly lost ones go to
- * termination_lost, the rest is left in termination_unmarked. */
-static void termination_split(void)
+/* Take the newly lost out of termination_unmarked. */
+static void termination_pick_lost(void)
 {
   struct termination_numbers *list = &termination_unmarked;
   struct termination_numbers *lost = &termination_lost;
@@ -220,9 +225,7 @@ static void termination_split(void)
     uint32_t n = list->at[i];
     struct gcx__record *r = gcx__record_at(n);
 
-    if (termination_is_kept(n, r->state)) {
-      gcx__marker_add(&termination_marker, gcx__record_object(n));
-    } else if (termination_is_owed(n, r->state)) {
+    if (termination_is_owed(n, r->state)) {
       r->state = (r->state & ~GCX_STATE_MASK) | GCX_STATE_LOST;
       lost->at[lost->count++] = n;
     } else {
@@ -230,23 +233,44 @@ static void termination_split(void)
     }
   }
   list->count = rest;
-  gcx__marker_drain(&termination_marker);
 }
 
-/* The newly lost are marked last, so that the end of the marker's queue is what
- * they brought. */
-static void termination_keep_lost(uint32_t stop)
+/* The newly lost are marked first: then the marker's queue begins with all that
+ * they lead to, also what an older corpse leads to as well. */
+static void termination_keep_lost(void)
 {
   struct gcx__marker *m = &termination_marker;
-  struct termination_numbers *lost = &termination_lost;
-  struct gcx__batch *b = termination_spare;
-  size_t begin = m->marked;
+  const struct termination_numbers *lost = &termination_lost;
 
-  if (lost->count == 0)
-    return;
+  termination_garbage_begin = m->marked;
   for (size_t i = 0; i < lost->count; i++)
     gcx__marker_add(m, gcx__record_object(lost->at[i]));
   gcx__marker_drain(m);
+  termination_garbage_end = m->marked;
+}
+
+/* Older corpses, and objects whose functions are running. */
+static void termination_keep_corpses(void)
+{
+  const struct termination_numbers *list = &termination_unmarked;
+
+  for (size_t i = 0; i < list->count; i++) {
+    uint32_t n = list->at[i];
+
+    if (termination_is_kept(n, gcx__record_at(n)->state))
+      gcx__marker_add(&termination_marker, gcx__record_object(n));
+  }
+  gcx__marker_drain(&termination_marker);
+}
+
+/* Everything about the newly lost becomes a batch. */
+static void termination_hand_over(uint32_t stop)
+{
+  struct termination_numbers *lost = &termination_lost;
+  struct gcx__batch *b = termination_spare;
+
+  if (lost->count == 0)
+    return;
   termination_spare = NULL;
   termination_found = b;
   b->numbers = lost->at;
@@ -255,9 +279,9 @@ static void termination_keep_lost(uint32_t stop)
   *lost = (struct termination_numbers){ NULL, 0, 0 };
   b->stop = stop;
   b->certain = gcx__roots_obstacle() == NULL;
-  b->garbage_begin = begin;
-  b->garbage_count = m->marked - begin;
-  b->garbage = gcx__marker_hand_over(m, &b->garbage_capacity);
+  b->garbage_begin = termination_garbage_begin;
+  b->garbage_count = termination_garbage_end - termination_garbage_begin;
+  b->garbage = gcx__marker_hand_over(&termination_marker, &b->garbage_capacity);
 }
 
 static void termination_drop(uint32_t number)
@@ -289,9 +313,11 @@ static void termination_judge(uint32_t stop)
 {
   termination_each_unmarked(termination_list);
   termination_stats.unmarked = termination_unmarked.count;
-  termination_split();
-  termination_keep_lost(stop);
+  termination_pick_lost();
+  termination_keep_lost();
+  termination_keep_corpses();
   termination_drop_rest();
+  termination_hand_over(stop);
 }
 
 static void termination_keep(uint32_t number)

@@ -38,9 +38,16 @@ struct gcx__thread {
   struct gcx__cells *cells; /* owned by the level that names the type */
   struct gcx__trace *trace;
   struct gcx__dispose_frame *disposing;
+  /* While the thread collects on purpose: its stack counts from here on, and
+   * what lies deeper is gcx's and the collector's; 0: all of it counts. */
+  uintptr_t scan_from;
+  const uintptr_t *scan_registers; /* as they were there */
+  size_t scan_register_count;
   void *start_argument; /* of a thread that has not begun: a root */
   void (*start)(void);  /* its function, cast; interpose.c knows the type */
   bool is_marker;              /* bdwgc's own: listed for its stack alone */
+  bool is_gcx;                 /* gcx's own: unmaps nothing of the program's while
+                                  bdwgc does not suspend it */
   bool own_stack;              /* program made it (pthread_attr_setstack) */
   bool scanned;                /* bdwgc knows the thread, scans its live stack */
   bool start_is_bdwgc;  /* the collector's own start routine: it registers */

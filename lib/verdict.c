@@ -11,6 +11,9 @@
  */
 #include "verdict.h"
 
+#include <string.h>
+#include <ucontext.h>
+
 #include "bdw.h"
 #include "finalizer.h"
 #include "finding.h"
@@ -30,21 +33,31 @@ static uint32_t verdict_missed; /* stops without a verdict, already told */
 
 /* ---- collecting */
 
-static GCX_NOINLINE void verdict_collect_clean(void)
-{
-  gcx__bdw_clear_stack();
-  gcx__bdw_collect();
-}
-
-void gcx__verdict_collect(void)
+void gcx__verdict_collect(uintptr_t sp, const uintptr_t *registers, size_t n)
 {
   (void)gcx__bdw_check_hooks();
-  verdict_collect_clean();
+  gcx__roots_scan_from(sp, registers, n);
+  gcx__bdw_clear_stack();
+  gcx__bdw_collect();
+  gcx__roots_scan_from(0, NULL, 0);
+}
+
+/* The registers of all callers are in @context, or saved in frames above it. */
+GCX_NOINLINE void gcx__verdict_collect_here(void)
+{
+  ucontext_t context;
+
+  memset(&context, 0, sizeof context); /* nothing stale where it has holes */
+  (void)getcontext(&context);
+  gcx__verdict_collect((uintptr_t)__builtin_frame_address(0),
+                       (const uintptr_t *)(const void *)&context,
+                       sizeof context / sizeof(uintptr_t));
+  GCX_KEEP(&context);
 }
 
 void gcx_collect(void)
 {
-  gcx__verdict_collect();
+  gcx__verdict_collect_here();
 }
 
 bool gcx_wait_for_finalizers(uint64_t timeout_ms)
@@ -62,7 +75,7 @@ static size_t verdict_new_findings(void)
 
 size_t gcx_check(void)
 {
-  gcx__verdict_collect();
+  gcx__verdict_collect_here();
   (void)gcx__finalizer_wait(UINT64_MAX);
   return verdict_new_findings();
 }
@@ -144,9 +157,9 @@ int gcx_verdict(void)
   bool found;
 
   gcx__verdict_lose_canaries();
-  gcx__verdict_collect();
+  gcx__verdict_collect_here();
   if (!gcx__verdict_canaries_found())
-    gcx__verdict_collect();
+    gcx__verdict_collect_here();
   found = gcx__verdict_canaries_found();
   (void)gcx__finalizer_wait(UINT64_MAX);
   if (verdict_new_findings() > 0)

@@ -8,8 +8,11 @@
 #include "../include/gcx/collector.h"
 #include "assert.h"
 
-/* Full collection with a clean stack; what was found is queued. */
-void gcx__verdict_collect(void);
+/* Full collection; what was found is queued. Of the calling thread's stack what
+ * lies above @sp counts, and @registers. */
+void gcx__verdict_collect(uintptr_t sp, const uintptr_t *registers, size_t n);
+/* The same from the caller on. */
+void gcx__verdict_collect_here(void);
 
 /* Canaries lost on purpose: before a collection, and after it: were they found? */
 void gcx__verdict_lose_canaries(void);

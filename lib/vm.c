@@ -52,7 +52,7 @@ struct vm_slab {
   size_t used;
 };
 
-static struct vm_chunk vm_first;
+static struct vm_chunk vm_first GCX_NOT_A_ROOT;
 static struct vm_slab *vm_slab;
 static uint64_t vm_calls;
 static uint64_t vm_fail_at;
@@ -228,8 +228,7 @@ bool gcx__vm_owns(uintptr_t start, uintptr_t *ret_boundary)
   for (struct vm_chunk *c = &vm_first; c != NULL;
        c = __atomic_load_n(&c->next, __ATOMIC_ACQUIRE)) {
     if (c != &vm_first) {
-      search_range(&f, (uintptr_t)c,
-                   (uintptr_t)c + round_to_pages(sizeof(*c)));
+      search_range(&f, (uintptr_t)c, (uintptr_t)c + round_to_pages(sizeof(*c)));
     }
     for (size_t i = 0; i < VM_SLOTS; i++) {
       uintptr_t low = __atomic_load_n(&c->slots[i].low, __ATOMIC_ACQUIRE);
