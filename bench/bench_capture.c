@@ -62,17 +62,17 @@ static GCX_NOINLINE void wrapper(void)
 typedef void level_fn(uint32_t path, int depth);
 
 /* Two call sites that aren't merged. */
-#define DESCEND(left, right)                     \
-  do {                                           \
-    if (depth == 0) {                            \
-      wrapper();                                 \
-    } else if (path & 1) {                       \
-      left(path >> 1, depth - 1);                \
-      __asm__ volatile("nop" : : : "memory");    \
-    } else {                                     \
-      right(path >> 1, depth - 1);               \
+#define DESCEND(left, right)                      \
+  do {                                            \
+    if (depth == 0) {                             \
+      wrapper();                                  \
+    } else if (path & 1) {                        \
+      left(path >> 1, depth - 1);                 \
+      __asm__ volatile("nop" : : : "memory");     \
+    } else {                                      \
+      right(path >> 1, depth - 1);                \
       __asm__ volatile("nop;nop" : : : "memory"); \
-    }                                            \
+    }                                             \
   } while (0)
 
 static level_fn sites_level, sizes_small, sizes_large, fp_level;

@@ -19,11 +19,7 @@
 #include <link.h>
 #include <string.h>
 
-enum {
-  REG_FP = 6,
-  REG_SP = 7,
-  REG_RA = 16
-};
+enum { REG_FP = 6, REG_SP = 7, REG_RA = 16 };
 
 /* DW_EH_PE_*: format in the low half, what it is relative to in the high one. */
 enum {
@@ -227,10 +223,10 @@ static bool common_read(const uint8_t *at, struct common *ret_common)
 /* ------------------------------------------------------------------ machine */
 
 enum saved {
-  SAVED_SAME,   /* still in the register */
-  SAVED_AT,     /* in memory, at CFA + offset */
+  SAVED_SAME,    /* still in the register */
+  SAVED_AT,      /* in memory, at CFA + offset */
   SAVED_NOWHERE, /* undefined: of the return address, no caller */
-  SAVED_OTHER   /* anything else */
+  SAVED_OTHER    /* anything else */
 };
 
 struct register_rule {
@@ -380,8 +376,8 @@ static void run_one(struct machine *m, struct reader *r)
   } else if ((op & 0xc0) == CFA_RESTORE) {
     restore_register(m, low);
   } else if (op >= CFA_ADVANCE1 && op <= CFA_ADVANCE4) {
-    m->location += read_bytes(r, (size_t)1 << (op - CFA_ADVANCE1)) *
-                   m->common->code_align;
+    m->location +=
+        read_bytes(r, (size_t)1 << (op - CFA_ADVANCE1)) * m->common->code_align;
   } else if (op == CFA_REMEMBER || op == CFA_RESTORE_STATE) {
     keep_state(m, r, op == CFA_REMEMBER);
   } else if (op == CFA_GNU_ARGS_SIZE) {

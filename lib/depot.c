@@ -185,8 +185,7 @@ static uint32_t table_find(const struct depot_table *t, uint64_t hash,
     if (word == 0) {
       return 0;
     }
-    if (word >> 32 == tag &&
-        entry_is(entry_at((uint32_t)word), hash, pcs, n)) {
+    if (word >> 32 == tag && entry_is(entry_at((uint32_t)word), hash, pcs, n)) {
       return (uint32_t)word;
     }
   }
@@ -205,8 +204,7 @@ static void table_add(struct depot_table *t, uint64_t hash, uint32_t id)
 
 static struct depot_table *table_make(size_t words)
 {
-  struct depot_table *t =
-      map_counted(sizeof(*t) + words * sizeof(t->words[0]));
+  struct depot_table *t = map_counted(sizeof(*t) + words * sizeof(t->words[0]));
 
   if (t != NULL) {
     t->mask = words - 1;
@@ -243,8 +241,7 @@ static bool table_ready(void)
   if (t != NULL && t->used < (t->mask + 1) / 2) {
     return true;
   }
-  return table_grow() ||
-         (t != NULL && t->used < (t->mask + 1) / 8 * 7);
+  return table_grow() || (t != NULL && t->used < (t->mask + 1) / 8 * 7);
 }
 
 /* ------------------------------------------------------------------- public */
@@ -356,8 +353,7 @@ bool gcx__depot_check(void)
     const struct depot_entry *e = entry_at(id);
 
     good = e->n > 0 && e->hash == hash_frames(e->pcs, e->n) &&
-           (e->retired ||
-            table_find(depot_table, e->hash, e->pcs, e->n) == id);
+           (e->retired || table_find(depot_table, e->hash, e->pcs, e->n) == id);
   }
   good = good && (depot_table == NULL ||
                   depot_table->used <= (depot_table->mask + 1) / 8 * 7);

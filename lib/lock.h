@@ -38,7 +38,10 @@ struct gcx__lock {
   uint32_t holder; /* tid, 0: free */
 };
 
-#define GCX_LOCK_INIT(r) { PTHREAD_MUTEX_INITIALIZER, r, 0 }
+#define GCX_LOCK_INIT(r)            \
+  {                                 \
+    PTHREAD_MUTEX_INITIALIZER, r, 0 \
+  }
 
 void gcx__lock(struct gcx__lock *l);
 bool gcx__trylock(struct gcx__lock *l);

@@ -74,7 +74,8 @@ static void take_build_id(struct gcx__module *m, const char *note, size_t bytes)
     size_t whole;
 
     memcpy(&head, note, sizeof(head));
-    whole = sizeof(head) + note_round(head.n_namesz) + note_round(head.n_descsz);
+    whole =
+        sizeof(head) + note_round(head.n_namesz) + note_round(head.n_descsz);
     if (whole > bytes) {
       return;
     }
@@ -90,7 +91,8 @@ static void take_build_id(struct gcx__module *m, const char *note, size_t bytes)
   }
 }
 
-static void take_segments(struct gcx__module *m, const struct dl_phdr_info *info)
+static void take_segments(struct gcx__module *m,
+                          const struct dl_phdr_info *info)
 {
   m->low = UINTPTR_MAX;
   for (size_t i = 0; i < info->dlpi_phnum; i++) {

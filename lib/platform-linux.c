@@ -29,7 +29,8 @@ static uint64_t platform_start_ms;
 static char platform_exe[PATH_MAX];
 static bool platform_ready;
 
-static __thread uint32_t platform_tid __attribute__((tls_model("initial-exec")));
+static __thread uint32_t platform_tid
+    __attribute__((tls_model("initial-exec")));
 
 static uint64_t clock_ns(clockid_t id)
 {

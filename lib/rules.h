@@ -32,7 +32,8 @@ enum gcx__rule_kind {
 #define GCX_RULE_KIND(w) ((enum gcx__rule_kind)((w)&7))
 #define GCX_RULE_CFA(w) (((w) >> 3) & 0x7fff) /* words */
 #define GCX_RULE_FP_AT(w) (((w) >> 18) & 0x3f)
-#define GCX_RULE_FP_KEPT 1 /* as FP_AT: fp is unchanged (the return address lies
+#define GCX_RULE_FP_KEPT \
+  1 /* as FP_AT: fp is unchanged (the return address lies
                               there, so that the slot can always be read) */
 #define GCX_RULE_TAG_SHIFT 24
 #define GCX_RULES_WAYS 4

@@ -33,11 +33,12 @@ void gcx__trace_thread_leave(struct gcx__thread *t); /* frees t->trace */
 
 /* What the captures did, for tests and benchmarks. */
 struct gcx__trace_stats {
-  uint64_t hits;       /* whole stack known from its slots alone */
-  uint64_t walks;      /* walked by learnt rules */
-  uint64_t unwinds;    /* left to libunwind */
-  uint64_t rules;      /* rules learnt */
-  uint64_t disagreed;  /* deep checks: walk differed from libunwind (must be 0) */
+  uint64_t hits;    /* whole stack known from its slots alone */
+  uint64_t walks;   /* walked by learnt rules */
+  uint64_t unwinds; /* left to libunwind */
+  uint64_t rules;   /* rules learnt */
+  uint64_t
+      disagreed; /* deep checks: walk differed from libunwind (must be 0) */
 };
 void gcx__trace_stats(struct gcx__trace_stats *ret_stats);
 

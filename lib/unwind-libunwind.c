@@ -244,8 +244,8 @@ static bool is_exit(uintptr_t procedure)
 {
   void *next = dlsym(RTLD_NEXT, "exit");
 
-  return procedure != 0 && (procedure == (uintptr_t)&exit ||
-                            procedure == (uintptr_t)next);
+  return procedure != 0 &&
+         (procedure == (uintptr_t)&exit || procedure == (uintptr_t)next);
 }
 
 /* @c is on the caller of exit(). main has returned if that is the start-up

@@ -66,8 +66,8 @@ static GCX_NOINLINE void entry(struct tree *t)
   uint32_t id = gcx__trace_site(t->thread, &start);
   size_t n = gcx__depot_get(id, &pcs, &epoch);
   size_t true_n = gcx__unwind(&start, truth, gcx__opt.stack_depth, t->careful);
-  bool right = n == true_n && n > 0 &&
-               memcmp(pcs, truth, n * sizeof(truth[0])) == 0;
+  bool right =
+      n == true_n && n > 0 && memcmp(pcs, truth, n * sizeof(truth[0])) == 0;
 
   if (t->captures % 16 == 0) {
     right = right &&
@@ -88,14 +88,14 @@ static node_fn *const kinds[] = { plain,       large,  variable, aligned,
                                   unoptimised, framed, twice,    sorting };
 
 /* What each does but for its frame. */
-#define GO_ON(t, depth)                                                   \
-  do {                                                                    \
-    if ((depth) <= 0) {                                                   \
-      entry(t);                                                           \
-    } else {                                                              \
-      kinds[random_next(t) % GCX_ARRAY_LENGTH(kinds)](t, (depth)-1);      \
-    }                                                                     \
-    GCX_KEEP(t);                                                          \
+#define GO_ON(t, depth)                                              \
+  do {                                                               \
+    if ((depth) <= 0) {                                              \
+      entry(t);                                                      \
+    } else {                                                         \
+      kinds[random_next(t) % GCX_ARRAY_LENGTH(kinds)](t, (depth)-1); \
+    }                                                                \
+    GCX_KEEP(t);                                                     \
   } while (0)
 
 static GCX_NOINLINE void plain(struct tree *t, int depth)
@@ -194,21 +194,21 @@ static void set_up(void)
 /* -------------------------------------------------------------------- tests */
 
 START_TEST(random_stacks_are_exact)
-{
-  struct tree t = tree_of(1);
-  struct gcx__trace_stats stats;
+  {
+    struct tree t = tree_of(1);
+    struct gcx__trace_stats stats;
 
-  while (t.captures < STACKS) {
-    descend(&t, (int)(random_next(&t) % DEPTH));
+    while (t.captures < STACKS) {
+      descend(&t, (int)(random_next(&t) % DEPTH));
+    }
+    ck_assert_uint_eq(t.wrong, 0);
+    gcx__trace_stats(&stats);
+    ck_assert_uint_eq(stats.disagreed, 0);
+    ck_assert_uint_gt(stats.rules, 10);
+    ck_assert_uint_gt(stats.hits, 1000);
+    ck_assert_uint_gt(stats.walks, 1000);
+    ck_assert(gcx__depot_check());
   }
-  ck_assert_uint_eq(t.wrong, 0);
-  gcx__trace_stats(&stats);
-  ck_assert_uint_eq(stats.disagreed, 0);
-  ck_assert_uint_gt(stats.rules, 10);
-  ck_assert_uint_gt(stats.hits, 1000);
-  ck_assert_uint_gt(stats.walks, 1000);
-  ck_assert(gcx__depot_check());
-}
 END_TEST
 
 /* A loop with one call site, whatever the compiler thinks of unrolling. */
@@ -217,60 +217,64 @@ END_TEST
 /* The same forty trees again and again: soon no capture takes a lock. */
 static GCX_NOINLINE void forty_trees(struct tree *t)
 {
-  REPEAT (seed, 40) {
+  REPEAT(seed, 40)
+  {
     t->seed = (uint64_t)seed;
     descend(t, 12);
   }
 }
 
 START_TEST(recurring_stacks_are_exact_and_take_no_lock)
-{
-  struct tree t = tree_of(0);
-  uint64_t locks = 0;
-  size_t stacks = 0;
+  {
+    struct tree t = tree_of(0);
+    uint64_t locks = 0;
+    size_t stacks = 0;
 
-  REPEAT (round, 300) {
-    if (round == 200) {
-      locks = gcx__lock_count();
-      stacks = gcx__depot_count();
+    REPEAT(round, 300)
+    {
+      if (round == 200) {
+        locks = gcx__lock_count();
+        stacks = gcx__depot_count();
+      }
+      forty_trees(&t);
     }
-    forty_trees(&t);
+    ck_assert_uint_eq(gcx__lock_count(), locks);
+    ck_assert_uint_eq(gcx__depot_count(), stacks);
+    ck_assert_uint_eq(t.wrong, 0);
   }
-  ck_assert_uint_eq(gcx__lock_count(), locks);
-  ck_assert_uint_eq(gcx__depot_count(), stacks);
-  ck_assert_uint_eq(t.wrong, 0);
-}
 END_TEST
 
 static GCX_NOINLINE void one_path(struct tree *t)
 {
-  REPEAT (i, 1000) {
+  REPEAT(i, 1000)
+  {
     plain(t, 0);
   }
 }
 
 START_TEST(a_hit_takes_no_lock_and_no_memory)
-{
-  struct tree t = tree_of(7);
-  struct gcx__trace_stats before, after;
-  uint64_t locks, calls;
-  size_t bytes = 0;
+  {
+    struct tree t = tree_of(7);
+    struct gcx__trace_stats before, after;
+    uint64_t locks, calls;
+    size_t bytes = 0;
 
-  REPEAT (i, 2) {
-    gcx__trace_stats(&before);
-    locks = gcx__lock_count();
-    calls = gcx__vm_calls();
-    bytes = gcx__depot_bytes();
-    one_path(&t);
+    REPEAT(i, 2)
+    {
+      gcx__trace_stats(&before);
+      locks = gcx__lock_count();
+      calls = gcx__vm_calls();
+      bytes = gcx__depot_bytes();
+      one_path(&t);
+    }
+    ck_assert_uint_eq(gcx__lock_count(), locks);
+    ck_assert_uint_eq(gcx__vm_calls(), calls);
+    ck_assert_uint_eq(gcx__depot_bytes(), bytes);
+    gcx__trace_stats(&after);
+    ck_assert_uint_eq(after.hits - before.hits, 1000);
+    ck_assert_uint_eq(after.unwinds, before.unwinds);
+    ck_assert_uint_eq(t.wrong, 0);
   }
-  ck_assert_uint_eq(gcx__lock_count(), locks);
-  ck_assert_uint_eq(gcx__vm_calls(), calls);
-  ck_assert_uint_eq(gcx__depot_bytes(), bytes);
-  gcx__trace_stats(&after);
-  ck_assert_uint_eq(after.hits - before.hits, 1000);
-  ck_assert_uint_eq(after.unwinds, before.unwinds);
-  ck_assert_uint_eq(t.wrong, 0);
-}
 END_TEST
 
 static void *in_thread(void *arg)
@@ -285,63 +289,63 @@ static void *in_thread(void *arg)
 }
 
 START_TEST(threads_are_exact)
-{
-  pthread_t threads[THREADS];
-  struct gcx__trace_stats stats;
+  {
+    pthread_t threads[THREADS];
+    struct gcx__trace_stats stats;
 
-  for (uintptr_t i = 0; i < THREADS; i++) {
-    ck_assert_int_eq(
-        pthread_create(&threads[i], NULL, in_thread, (void *)(i + 1)), 0);
-  }
-  for (size_t i = 0; i < THREADS; i++) {
-    void *problem;
+    for (uintptr_t i = 0; i < THREADS; i++) {
+      ck_assert_int_eq(
+          pthread_create(&threads[i], NULL, in_thread, (void *)(i + 1)), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+      void *problem;
 
-    pthread_join(threads[i], &problem);
-    ck_assert_ptr_null(problem);
+      pthread_join(threads[i], &problem);
+      ck_assert_ptr_null(problem);
+    }
+    gcx__trace_stats(&stats);
+    ck_assert_uint_ge(stats.hits + stats.walks + stats.unwinds,
+                      (uint64_t)THREADS * STACKS_PER_THREAD);
   }
-  gcx__trace_stats(&stats);
-  ck_assert_uint_ge(stats.hits + stats.walks + stats.unwinds,
-                    (uint64_t)THREADS * STACKS_PER_THREAD);
-}
 END_TEST
 
 START_TEST(every_depth_is_exact)
-{
-  static const uint64_t depths[] = { 1, 2, 3, 5, 30, 255, 256 };
+  {
+    static const uint64_t depths[] = { 1, 2, 3, 5, 30, 255, 256 };
 
-  for (size_t i = 0; i < GCX_ARRAY_LENGTH(depths); i++) {
-    struct tree t = tree_of(i);
+    for (size_t i = 0; i < GCX_ARRAY_LENGTH(depths); i++) {
+      struct tree t = tree_of(i);
 
-    gcx__opt.stack_depth = depths[i];
-    while (t.captures < 4000) {
-      descend(&t, (int)(random_next(&t) % (2 * DEPTH)));
+      gcx__opt.stack_depth = depths[i];
+      while (t.captures < 4000) {
+        descend(&t, (int)(random_next(&t) % (2 * DEPTH)));
+      }
+      ck_assert_uint_eq(t.wrong, 0);
     }
-    ck_assert_uint_eq(t.wrong, 0);
   }
-}
 END_TEST
 
 START_TEST(no_capture_when_there_must_be_none)
-{
-  static struct gcx__lock lock = GCX_LOCK_INIT(GCX_RANK_TYPES);
-  struct gcx__frame start = GCX__CALLER_FRAME();
-  struct gcx__thread *t = gcx__thread_self();
-  uintptr_t pcs[4];
+  {
+    static struct gcx__lock lock = GCX_LOCK_INIT(GCX_RANK_TYPES);
+    struct gcx__frame start = GCX__CALLER_FRAME();
+    struct gcx__thread *t = gcx__thread_self();
+    uintptr_t pcs[4];
 
-  ck_assert_uint_ne(gcx__trace_site(t, &start), 0);
-  gcx__lock(&lock);
-  ck_assert_uint_eq(gcx__trace_site(t, &start), 0);
-  ck_assert_uint_eq(gcx__trace_pcs(t, &start, pcs, 4), 0);
-  gcx__unlock(&lock);
-  t->no_capture++;
-  ck_assert_uint_eq(gcx__trace_site(t, &start), 0);
-  t->no_capture--;
-  gcx__opt.unwind = GCX_UNWIND_NONE;
-  ck_assert_uint_eq(gcx__trace_site(t, &start), 0);
-  ck_assert_uint_eq(gcx__trace_pcs(t, &start, pcs, 4), 0);
-  gcx__opt.unwind = GCX_UNWIND_AUTO;
-  ck_assert_uint_ne(gcx__trace_site(t, &start), 0);
-}
+    ck_assert_uint_ne(gcx__trace_site(t, &start), 0);
+    gcx__lock(&lock);
+    ck_assert_uint_eq(gcx__trace_site(t, &start), 0);
+    ck_assert_uint_eq(gcx__trace_pcs(t, &start, pcs, 4), 0);
+    gcx__unlock(&lock);
+    t->no_capture++;
+    ck_assert_uint_eq(gcx__trace_site(t, &start), 0);
+    t->no_capture--;
+    gcx__opt.unwind = GCX_UNWIND_NONE;
+    ck_assert_uint_eq(gcx__trace_site(t, &start), 0);
+    ck_assert_uint_eq(gcx__trace_pcs(t, &start, pcs, 4), 0);
+    gcx__opt.unwind = GCX_UNWIND_AUTO;
+    ck_assert_uint_ne(gcx__trace_site(t, &start), 0);
+  }
 END_TEST
 
 /* ------------------------------------------------------------------ unloading */
@@ -370,25 +374,25 @@ static void *through_plugin(const char *name, struct tree *t, uint32_t *ret_id)
 }
 
 START_TEST(a_library_in_the_place_of_another)
-{
-  struct tree t = tree_of(3);
-  uint32_t small, large_id;
-  size_t same = 0;
+  {
+    struct tree t = tree_of(3);
+    uint32_t small, large_id;
+    size_t same = 0;
 
-  for (int round = 0; round < 4; round++) {
-    void *first = through_plugin("small", &t, &small);
-    void *second = through_plugin("large", &t, &large_id);
+    for (int round = 0; round < 4; round++) {
+      void *first = through_plugin("small", &t, &small);
+      void *second = through_plugin("large", &t, &large_id);
 
-    same += first == second;
-    ck_assert_uint_ne(small, large_id); /* same addresses, other meaning */
+      same += first == second;
+      ck_assert_uint_ne(small, large_id); /* same addresses, other meaning */
+    }
+    ck_assert_uint_gt(same, 0);
+    ck_assert_uint_eq(t.wrong, 0);
+    while (t.captures < 8000) { /* and life goes on */
+      descend(&t, 8);
+    }
+    ck_assert_uint_eq(t.wrong, 0);
   }
-  ck_assert_uint_gt(same, 0);
-  ck_assert_uint_eq(t.wrong, 0);
-  while (t.captures < 8000) { /* and life goes on */
-    descend(&t, 8);
-  }
-  ck_assert_uint_eq(t.wrong, 0);
-}
 END_TEST
 
 /* ----------------------------------------------------------------- coroutines */
@@ -422,122 +426,133 @@ static void co_run(struct tree *t)
 }
 
 START_TEST(coroutine_stacks_come_and_go)
-{
-  struct tree t = tree_of(11);
+  {
+    struct tree t = tree_of(11);
 
-  for (int i = 0; i < 100; i++) {
-    co_run(&t);
-    descend(&t, 10);
+    for (int i = 0; i < 100; i++) {
+      co_run(&t);
+      descend(&t, 10);
+    }
+    ck_assert_uint_gt(t.captures, 2000);
+    ck_assert_uint_eq(t.wrong, 0);
   }
-  ck_assert_uint_gt(t.captures, 2000);
-  ck_assert_uint_eq(t.wrong, 0);
-}
 END_TEST
 
 /* Garbage as frame pointer and stack pointer: nothing outside is read. */
 START_TEST(absurd_frames_do_not_crash)
-{
-  struct gcx__thread *t = gcx__thread_self();
-  struct gcx__frame good = GCX__CALLER_FRAME();
-  struct tree tree = tree_of(5);
+  {
+    struct gcx__thread *t = gcx__thread_self();
+    struct gcx__frame good = GCX__CALLER_FRAME();
+    struct tree tree = tree_of(5);
 
-  for (int i = 0; i < 2000; i++) {
-    struct gcx__frame f = good;
+    for (int i = 0; i < 2000; i++) {
+      struct gcx__frame f = good;
 
-    plain(&tree, 2);
-    switch (i % 5) {
-    case 0: f.fp = random_next(&tree); break;
-    case 1: f.fp = t->stack_high - 8; break;
-    case 2: f.sp = t->stack_high - 8 * (random_next(&tree) % 64); break;
-    case 3: f.sp = random_next(&tree); break;
-    default: f.sp += random_next(&tree) % 64; break;
+      plain(&tree, 2);
+      switch (i % 5) {
+      case 0:
+        f.fp = random_next(&tree);
+        break;
+      case 1:
+        f.fp = t->stack_high - 8;
+        break;
+      case 2:
+        f.sp = t->stack_high - 8 * (random_next(&tree) % 64);
+        break;
+      case 3:
+        f.sp = random_next(&tree);
+        break;
+      default:
+        f.sp += random_next(&tree) % 64;
+        break;
+      }
+      (void)gcx__trace_site(t, &f);
     }
-    (void)gcx__trace_site(t, &f);
+    ck_assert_uint_eq(tree.wrong, 0);
   }
-  ck_assert_uint_eq(tree.wrong, 0);
-}
 END_TEST
 
 /* --------------------------------------------------------------------- rules */
 
 START_TEST(one_disagreement_is_for_good)
-{
-  struct tree t = tree_of(2);
-  struct gcx__unwind_step lie = { .frame = { 0, 0, 0 } };
-  const uintptr_t *pcs;
-  uint32_t epoch, generation;
-  size_t n;
+  {
+    struct tree t = tree_of(2);
+    struct gcx__unwind_step lie = { .frame = { 0, 0, 0 } };
+    const uintptr_t *pcs;
+    uint32_t epoch, generation;
+    size_t n;
 
-  REPEAT (i, 10) {
-    plain(&t, 0);
+    REPEAT(i, 10)
+    {
+      plain(&t, 0);
+    }
+    n = gcx__depot_get(t.last_id, &pcs, &epoch);
+    ck_assert_uint_gt(n, 2);
+    ck_assert(GCX_RULE_KIND(gcx__rules_find(gcx__rules_table, pcs[1])) ==
+                  GCX_RULE_SP ||
+              GCX_RULE_KIND(gcx__rules_find(gcx__rules_table, pcs[1])) ==
+                  GCX_RULE_FP);
+    generation = gcx__rules_generation;
+    lie.frame.pc = pcs[1];
+    (void)gcx__rules_learn(&lie, 1, generation, 0, 0);
+    ck_assert_uint_ne(gcx__rules_generation, generation);
+    for (int i = 0; i < 10; i++) {
+      plain(&t, 0);
+      ck_assert_int_eq(GCX_RULE_KIND(gcx__rules_find(gcx__rules_table, pcs[1])),
+                       GCX_RULE_UNTRUSTED);
+    }
+    ck_assert_uint_eq(t.wrong, 0);
   }
-  n = gcx__depot_get(t.last_id, &pcs, &epoch);
-  ck_assert_uint_gt(n, 2);
-  ck_assert(GCX_RULE_KIND(gcx__rules_find(gcx__rules_table, pcs[1])) ==
-                GCX_RULE_SP ||
-            GCX_RULE_KIND(gcx__rules_find(gcx__rules_table, pcs[1])) ==
-                GCX_RULE_FP);
-  generation = gcx__rules_generation;
-  lie.frame.pc = pcs[1];
-  (void)gcx__rules_learn(&lie, 1, generation, 0, 0);
-  ck_assert_uint_ne(gcx__rules_generation, generation);
-  for (int i = 0; i < 10; i++) {
-    plain(&t, 0);
-    ck_assert_int_eq(
-        GCX_RULE_KIND(gcx__rules_find(gcx__rules_table, pcs[1])),
-        GCX_RULE_UNTRUSTED);
-  }
-  ck_assert_uint_eq(t.wrong, 0);
-}
 END_TEST
 
 /* The table grows through several sizes and forgets nothing. */
 START_TEST(many_rules)
-{
-  struct tree t = tree_of(2);
-  struct gcx__unwind_step strange = { .is_signal = true };
-  size_t missing = 0;
+  {
+    struct tree t = tree_of(2);
+    struct gcx__unwind_step strange = { .is_signal = true };
+    size_t missing = 0;
 
-  plain(&t, 0);
-  for (uintptr_t i = 0; i < 50000; i++) {
-    strange.frame.pc = 0x10000000 + 13 * i;
-    (void)gcx__rules_learn(&strange, 1, gcx__rules_generation, 0, 0);
+    plain(&t, 0);
+    for (uintptr_t i = 0; i < 50000; i++) {
+      strange.frame.pc = 0x10000000 + 13 * i;
+      (void)gcx__rules_learn(&strange, 1, gcx__rules_generation, 0, 0);
+    }
+    for (uintptr_t i = 0; i < 50000; i++) {
+      missing += GCX_RULE_KIND(
+                     gcx__rules_find(gcx__rules_table, 0x10000000 + 13 * i)) !=
+                 GCX_RULE_UNTRUSTED;
+    }
+    ck_assert_uint_eq(missing, 0);
+    ck_assert_uint_eq(
+        gcx__rules_find(gcx__rules_table, 0x10000000 + 13 * 50000), 0);
+    gcx__rules_flush();
+    ck_assert_uint_eq(gcx__rules_find(gcx__rules_table, 0x10000000), 0);
   }
-  for (uintptr_t i = 0; i < 50000; i++) {
-    missing += GCX_RULE_KIND(gcx__rules_find(
-                   gcx__rules_table, 0x10000000 + 13 * i)) != GCX_RULE_UNTRUSTED;
-  }
-  ck_assert_uint_eq(missing, 0);
-  ck_assert_uint_eq(gcx__rules_find(gcx__rules_table, 0x10000000 + 13 * 50000),
-                    0);
-  gcx__rules_flush();
-  ck_assert_uint_eq(gcx__rules_find(gcx__rules_table, 0x10000000), 0);
-}
 END_TEST
 
 START_TEST(without_memory_captures_go_on)
-{
-  for (uint64_t at = 1; at <= 12; at++) {
-    struct tree t = tree_of(at);
-    size_t lost = 0;
+  {
+    for (uint64_t at = 1; at <= 12; at++) {
+      struct tree t = tree_of(at);
+      size_t lost = 0;
 
-    gcx__trace_thread_leave(t.thread);
-    gcx__rules_flush();
-    gcx__vm_fail_at(at);
-    for (int i = 0; i < 50; i++) {
-      size_t wrong = t.wrong;
+      gcx__trace_thread_leave(t.thread);
+      gcx__rules_flush();
+      gcx__vm_fail_at(at);
+      for (int i = 0; i < 50; i++) {
+        size_t wrong = t.wrong;
 
-      plain(&t, 5);
-      if (t.last_id == 0) { /* the depot had none */
-        t.wrong = wrong;
-        lost++;
+        plain(&t, 5);
+        if (t.last_id == 0) { /* the depot had none */
+          t.wrong = wrong;
+          lost++;
+        }
       }
+      gcx__vm_fail_at(0);
+      ck_assert_uint_le(lost, 1);
+      ck_assert_uint_eq(t.wrong, 0);
     }
-    gcx__vm_fail_at(0);
-    ck_assert_uint_le(lost, 1);
-    ck_assert_uint_eq(t.wrong, 0);
   }
-}
 END_TEST
 
 static Suite *trace_suite(void)

@@ -17,7 +17,8 @@
 #include "support/check_main.h"
 
 #define MAX 256
-#define RETURNED 40 /* exit status of the child, and whether main had returned */
+#define RETURNED \
+  40 /* exit status of the child, and whether main had returned */
 #define NOT_FOUND 50
 
 static struct gcx__frame starts[2];
@@ -72,53 +73,53 @@ static GCX_NOINLINE void recurse(void)
 }
 
 START_TEST(fast_and_careful_agree)
-{
-  left = 0;
-  recurse();
-  ck_assert_uint_gt(fast_n[0], 3);
-  ck_assert_uint_eq(fast_n[0], careful_n[0]);
-  ck_assert_int_eq(memcmp(fast[0], careful[0], fast_n[0] * sizeof(fast[0][0])),
-                   0);
-  ck_assert_uint_eq(fast[0][0], starts[0].pc);
-}
+  {
+    left = 0;
+    recurse();
+    ck_assert_uint_gt(fast_n[0], 3);
+    ck_assert_uint_eq(fast_n[0], careful_n[0]);
+    ck_assert_int_eq(
+        memcmp(fast[0], careful[0], fast_n[0] * sizeof(fast[0][0])), 0);
+    ck_assert_uint_eq(fast[0][0], starts[0].pc);
+  }
 END_TEST
 
 START_TEST(a_site_that_is_twice_on_the_stack_is_told_apart)
-{
-  left = 1;
-  recurse();
-  ck_assert_uint_eq(starts[0].pc, starts[1].pc);
-  ck_assert_uint_lt(starts[0].sp, starts[1].sp);
-  ck_assert_uint_eq(fast_n[0], fast_n[1] + 2);
-  ck_assert_uint_eq(fast_n[0], careful_n[0]);
-  ck_assert_uint_eq(fast_n[1], careful_n[1]);
-}
+  {
+    left = 1;
+    recurse();
+    ck_assert_uint_eq(starts[0].pc, starts[1].pc);
+    ck_assert_uint_lt(starts[0].sp, starts[1].sp);
+    ck_assert_uint_eq(fast_n[0], fast_n[1] + 2);
+    ck_assert_uint_eq(fast_n[0], careful_n[0]);
+    ck_assert_uint_eq(fast_n[1], careful_n[1]);
+  }
 END_TEST
 
 START_TEST(steps_tell_every_frame)
-{
-  left = 0;
-  recurse();
-  ck_assert_uint_gt(steps_n, 3);
-  ck_assert_uint_eq(steps_n, fast_n[0]);
-  ck_assert_uint_eq(steps[0].frame.sp, starts[0].sp);
-  ck_assert_uint_eq(steps[0].frame.fp, starts[0].fp);
-  ck_assert(steps_hold);
-}
+  {
+    left = 0;
+    recurse();
+    ck_assert_uint_gt(steps_n, 3);
+    ck_assert_uint_eq(steps_n, fast_n[0]);
+    ck_assert_uint_eq(steps[0].frame.sp, starts[0].sp);
+    ck_assert_uint_eq(steps[0].frame.fp, starts[0].fp);
+    ck_assert(steps_hold);
+  }
 END_TEST
 
 START_TEST(limits_and_strangers)
-{
-  struct gcx__frame nowhere = { 0x1234, 0x5678, 0 };
+  {
+    struct gcx__frame nowhere = { 0x1234, 0x5678, 0 };
 
-  errno = ENOTTY;
-  left = 0;
-  recurse();
-  ck_assert_uint_eq(gcx__unwind(&nowhere, fast[0], MAX, false), 0);
-  ck_assert_uint_eq(gcx__unwind(&nowhere, fast[0], MAX, true), 0);
-  ck_assert_uint_eq(gcx__unwind_steps(&nowhere, steps, MAX), 0);
-  ck_assert_int_eq(errno, ENOTTY);
-}
+    errno = ENOTTY;
+    left = 0;
+    recurse();
+    ck_assert_uint_eq(gcx__unwind(&nowhere, fast[0], MAX, false), 0);
+    ck_assert_uint_eq(gcx__unwind(&nowhere, fast[0], MAX, true), 0);
+    ck_assert_uint_eq(gcx__unwind_steps(&nowhere, steps, MAX), 0);
+    ck_assert_int_eq(errno, ENOTTY);
+  }
 END_TEST
 
 static GCX_NOINLINE size_t cut(size_t max, bool is_careful)
@@ -129,12 +130,12 @@ static GCX_NOINLINE size_t cut(size_t max, bool is_careful)
 }
 
 START_TEST(no_more_than_asked_for)
-{
-  for (size_t max = 1; max <= 4; max++) {
-    ck_assert_uint_eq(cut(max, false), max);
-    ck_assert_uint_eq(cut(max, true), max);
+  {
+    for (size_t max = 1; max <= 4; max++) {
+      ck_assert_uint_eq(cut(max, false), max);
+      ck_assert_uint_eq(cut(max, true), max);
+    }
   }
-}
 END_TEST
 
 static void *prime(void *arg)
@@ -144,14 +145,14 @@ static void *prime(void *arg)
 }
 
 START_TEST(priming_works_in_a_new_thread)
-{
-  pthread_t thread;
-  void *result;
+  {
+    pthread_t thread;
+    void *result;
 
-  ck_assert_int_eq(pthread_create(&thread, NULL, prime, &left), 0);
-  pthread_join(thread, &result);
-  ck_assert_ptr_eq(result, &left);
-}
+    ck_assert_int_eq(pthread_create(&thread, NULL, prime, &left), 0);
+    pthread_join(thread, &result);
+    ck_assert_ptr_eq(result, &left);
+  }
 END_TEST
 
 /* -------------------------------------------------------------------- exit */
@@ -194,15 +195,15 @@ static int status_of(void (*child)(int how), int how)
 }
 
 START_TEST(exit_called_by_the_program)
-{
-  ck_assert_int_eq(status_of(leave_deep, 0), RETURNED);
-}
+  {
+    ck_assert_int_eq(status_of(leave_deep, 0), RETURNED);
+  }
 END_TEST
 
 START_TEST(exit_called_by_libc_for_the_program)
-{
-  ck_assert_int_eq(status_of(leave_deep, 1), RETURNED);
-}
+  {
+    ck_assert_int_eq(status_of(leave_deep, 1), RETURNED);
+  }
 END_TEST
 
 /* This program again, with no test to run: main returns. */
@@ -222,20 +223,20 @@ __attribute__((constructor)) static void leave_if_told(void)
 }
 
 START_TEST(main_has_returned)
-{
-  ck_assert_int_eq(status_of(run_again, 0), RETURNED + 1);
-}
+  {
+    ck_assert_int_eq(status_of(run_again, 0), RETURNED + 1);
+  }
 END_TEST
 
 START_TEST(no_exit_on_the_stack)
-{
-  uintptr_t regs[12], sp = 7;
-  bool returned = true;
+  {
+    uintptr_t regs[12], sp = 7;
+    bool returned = true;
 
-  ck_assert(!gcx__unwind_find_exit(&sp, regs, &returned));
-  ck_assert_uint_eq(sp, 7);
-  ck_assert(returned);
-}
+    ck_assert(!gcx__unwind_find_exit(&sp, regs, &returned));
+    ck_assert_uint_eq(sp, 7);
+    ck_assert(returned);
+  }
 END_TEST
 
 static Suite *unwind_suite(void)

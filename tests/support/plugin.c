@@ -7,8 +7,8 @@
  */
 #include <stddef.h>
 
-__attribute__((visibility("default"))) size_t
-plugin_call(size_t (*fn)(void *arg), void *arg);
+__attribute__((visibility("default"))) size_t plugin_call(
+    size_t (*fn)(void *arg), void *arg);
 
 extern __thread int plugin_local;
 __thread int plugin_local = PLUGIN_ROOM;

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shapes.c - one thread's memory of its stacks
+ *
+ * A *shape* is where the slots of a walk lie: for each frame the distance of its
+ * return address from the stack pointer at the start, and for each frame pointer
+ * that a rule used, where it was saved and what it has to be (a distance again).
+ * Distances, so that the depth of the stack below doesn't matter. The shape at
+ * the same return address and stack pointer was usually the same last time: that
+ * is the guess.
+ *
+ * Why a hit is exact, however bad the guess. A descriptor (shape, return
+ * addresses, id) comes from a walk. Let a stack have those return addresses in
+ * the slots of that shape. A walk of it would begin at the same return address;
+ * so by the same rule read the same slot, relative to the start; find the same
+ * value there; and so on to the end, by induction over the frames. Where a rule
+ * uses the frame pointer, the shape demands the same pointer, relative to the
+ * start. So it would arrive at the same id. Rules that are taken back advance
+ * gcx__rules_generation, and all descriptors are dropped.
+ *
+ * That works without any branch that depends on the path: a thousand paths that
+ * differ in call sites only have one shape, and cost one look-up each. Where the
+ * shapes differ as well, guesses fail, and are not tried for a while.
+ *
+ * State: one block of vm memory for each thread, used by no other: no lock.
+ * Bounded: what is full is emptied and fills again from the rules, which takes a
+ * tenth of a microsecond for each path.
+ */
+#include "shapes.h"
+
+#include <string.h>
+
+#include "depot.h"
+
+#define SHAPES_PATHS_FIRST 1024
+#define SHAPES_WRONG 8  /* guesses that failed, until a rest */
+#define SHAPES_REST 255 /* captures */
+#define SHAPES_STREAK 2 /* times the same path, until it is expected */
+
+static inline struct gcx__guess *guess_of(struct gcx__shapes *c,
+                                          const struct gcx__frame *start)
+{
+  uint64_t h = ((start->sp >> 3) ^ (start->pc << 20)) * GCX_WALK_HASH_FACTOR;
+
+  return &c->guesses[h >> 54];
+}
+
+static inline uint32_t slot_key(uint64_t hash, uint16_t shape, uint32_t frames)
+{
+  return (uint32_t)(hash & 0x7f) << 25 | frames << 16 | shape;
+}
+
+static inline uint32_t slot_first(const struct gcx__shapes *c, uint64_t hash)
+{
+  return (uint32_t)(hash >> 20) & c->slot_mask;
+}
+
+static inline struct gcx__shape *shape_at(struct gcx__shapes *c, uint16_t place)
+{
+  return (struct gcx__shape *)&c->area[place];
+}
+
+/* ---------------------------------------------------------------------- hit */
+
+/* Are the frame pointers where the shape has them? */
+GCX_READS_STACK
+static inline bool links_hold(const struct gcx__shape *s,
+                              const struct gcx__frame *start)
+{
+  const uintptr_t *stack = (const uintptr_t *)start->sp;
+  const struct gcx__walk_link *l =
+      (const struct gcx__walk_link *)(const void *)&s->at[s->frames - 1];
+  uintptr_t difference = 0;
+
+  if (s->start_fp != GCX_WALK_NO_FP) {
+    difference = (start->fp - start->sp) ^ s->start_fp;
+  }
+  for (uint32_t i = 0; i < s->links; i++) {
+    difference |= (stack[l[i].at] - start->sp) ^ l[i].value;
+  }
+  return difference == 0;
+}
+
+/* Return addresses from the slots of the shape, and their hash. Four chains,
+ * so that no multiplication waits for another. */
+GCX_READS_STACK
+static inline uint64_t slots_gather(const struct gcx__shape *s,
+                                    const struct gcx__frame *start,
+                                    uintptr_t *ret_pcs)
+{
+  const uintptr_t *stack = (const uintptr_t *)start->sp;
+  uint64_t a = start->pc, b = 0, c = 0, d = 0;
+  uint32_t n = s->frames - 1u, i = 0;
+
+  for (; i + 4 <= n; i += 4) {
+    uintptr_t p = stack[s->at[i]], q = stack[s->at[i + 1]];
+    uintptr_t r = stack[s->at[i + 2]], t = stack[s->at[i + 3]];
+
+    ret_pcs[i] = p;
+    ret_pcs[i + 1] = q;
+    ret_pcs[i + 2] = r;
+    ret_pcs[i + 3] = t;
+    a = (a ^ p) * GCX_WALK_HASH_FACTOR;
+    b = (b ^ q) * GCX_WALK_HASH_FACTOR;
+    c = (c ^ r) * GCX_WALK_HASH_FACTOR;
+    d = (d ^ t) * GCX_WALK_HASH_FACTOR;
+  }
+  for (; i < n; i++) {
+    ret_pcs[i] = stack[s->at[i]];
+    a = (a ^ ret_pcs[i]) * GCX_WALK_HASH_FACTOR;
+    a ^= a >> 32;
+  }
+  return gcx__walk_hash_end(a, b, c, d);
+}
+
+static inline bool pcs_equal(const uintptr_t *a, const uintptr_t *b, uint32_t n)
+{
+  uintptr_t difference = 0;
+
+  for (uint32_t i = 0; i < n; i++) {
+    difference |= a[i] ^ b[i];
+  }
+  return difference == 0;
+}
+
+/* The descriptor, NULL if there is none. Shape 0: what was walked, whatever its
+ * shape. */
+static inline const struct gcx__path *slot_find(const struct gcx__shapes *c,
+                                                uint16_t shape, uint32_t frames,
+                                                uintptr_t pc, uint64_t hash,
+                                                const uintptr_t *outer_pcs)
+{
+  uint32_t key = slot_key(hash, shape, frames);
+
+  for (uint32_t at = slot_first(c, hash);; at = (at + 1) & c->slot_mask) {
+    const struct gcx__path *s = &c->slots[at];
+
+    if (s->id == 0) {
+      return NULL;
+    }
+    if (s->key == key && s->pcs[0] == pc &&
+        pcs_equal(s->pcs + 1, outer_pcs, frames - 1)) {
+      return s;
+    }
+  }
+}
+
+/* Is it the path of the last time? */
+GCX_READS_STACK
+static inline bool guess_repeats(const struct gcx__guess *g,
+                                 const struct gcx__shape *s,
+                                 const struct gcx__frame *start)
+{
+  const uintptr_t *stack = (const uintptr_t *)start->sp;
+  uintptr_t difference = g->pcs[0] ^ start->pc;
+
+  for (uint32_t i = 1; i < s->frames; i++) {
+    difference |= stack[s->at[i - 1]] ^ g->pcs[i];
+  }
+  return difference == 0;
+}
+
+/* The path is known by its slots; expect it next time. */
+static inline void guess_hit(struct gcx__guess *g, const struct gcx__path *s)
+{
+  g->streak = s->id == g->id ? g->streak + 1 : 0;
+  if (g->streak == 0) {
+    g->id = s->id;
+    g->pcs = s->pcs;
+  }
+}
+
+/* The id if the guess is right and its path known, else 0. */
+uint32_t gcx__shapes_hit(struct gcx__shapes *c, const struct gcx__thread *t,
+                         const struct gcx__frame *start)
+{
+  struct gcx__guess *g = guess_of(c, start);
+  const struct gcx__shape *s = shape_at(c, g->shape);
+  const struct gcx__path *slot;
+  uintptr_t pcs[GCX_WALK_MAX];
+  uint64_t hash;
+
+  if (g->shape == 0 || !gcx__walk_stack_has(t, start, s->top) ||
+      !links_hold(s, start)) {
+    return 0;
+  }
+  if (g->streak >= SHAPES_STREAK) {
+    if (GCX_LIKELY(guess_repeats(g, s, start))) {
+      c->hits++;
+      return g->id;
+    }
+    g->streak = 0;
+  }
+  hash = slots_gather(s, start, pcs);
+  slot = slot_find(c, g->shape, s->frames, start->pc, hash, pcs);
+  if (slot == NULL) {
+    return 0;
+  }
+  guess_hit(g, slot);
+  c->hits++;
+  return slot->id;
+}
+
+/* ------------------------------------------------------------------ learning */
+
+static void slots_empty(struct gcx__shapes *c, uint32_t slots)
+{
+  memset(c->slots, 0, slots * sizeof(c->slots[0]));
+  c->slot_mask = slots - 1;
+  c->slots_used = 0;
+}
+
+void gcx__shapes_init(struct gcx__shapes *c)
+{
+  c->slot_mask = SHAPES_PATHS_FIRST - 1;
+  c->area_used = 1; /* place 0 is none */
+}
+
+void gcx__shapes_empty(struct gcx__shapes *c)
+{
+  memset(c->guesses, 0, sizeof(c->guesses));
+  memset(c->index, 0, sizeof(c->index));
+  slots_empty(c, c->slot_mask + 1);
+  c->area_used = 1; /* place 0 is none */
+  c->shapes = 0;
+}
+
+static size_t shape_words(uint32_t frames, uint32_t links)
+{
+  size_t bytes = sizeof(struct gcx__shape) + (frames - 1) * sizeof(uint32_t) +
+                 links * sizeof(struct gcx__walk_link);
+
+  return (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+}
+
+static uint32_t walk_top(const struct gcx__walk *w)
+{
+  uint32_t top = w->n > 1 ? w->at[w->n - 2] + 1 : 0;
+
+  for (uint32_t i = 0; i < w->links; i++) {
+    top = GCX_MAX(top, w->link[i].at + 1);
+  }
+  return top;
+}
+
+/* Write the shape of @w behind the last one. */
+static void shape_write(struct gcx__shape *s, const struct gcx__walk *w)
+{
+  size_t bytes = (w->n - 1) * sizeof(uint32_t);
+  char *links = (char *)s->at + bytes;
+
+  s->top = walk_top(w);
+  s->start_fp = w->start_fp;
+  s->frames = (uint16_t)w->n;
+  s->links = (uint16_t)w->links;
+  memcpy(s->at, w->at, bytes);
+  memcpy(links, w->link, w->links * sizeof(w->link[0]));
+  s->signature = (uint64_t)w->start_fp * GCX_WALK_HASH_FACTOR + w->n;
+  for (size_t i = 0; i < w->n - 1 + 2 * w->links; i++) {
+    s->signature = (s->signature ^ s->at[i]) * GCX_WALK_HASH_FACTOR;
+    s->signature ^= s->signature >> 32;
+  }
+}
+
+static bool shape_equal(const struct gcx__shape *a, const struct gcx__shape *b)
+{
+  return a->signature == b->signature && a->start_fp == b->start_fp &&
+         a->frames == b->frames && a->links == b->links &&
+         memcmp(a->at, b->at,
+                (a->frames - 1u + 2u * a->links) * sizeof(a->at[0])) == 0;
+}
+
+/* Place of @w's shape, made if it is new. */
+static uint16_t shape_intern(struct gcx__shapes *c, const struct gcx__walk *w)
+{
+  size_t words = shape_words(w->n, w->links);
+  struct gcx__shape *s;
+  uint32_t at;
+
+  if (c->area_used + words > GCX_SHAPES_AREA ||
+      c->shapes >= GCX_SHAPES_INDEX / 2) {
+    gcx__shapes_empty(c);
+  }
+  s = shape_at(c, (uint16_t)c->area_used);
+  shape_write(s, w);
+  at = (uint32_t)(s->signature >> 40) % GCX_SHAPES_INDEX;
+  while (c->index[at] != 0) {
+    if (shape_equal(shape_at(c, c->index[at]), s)) {
+      return c->index[at];
+    }
+    at = (at + 1) % GCX_SHAPES_INDEX;
+  }
+  c->index[at] = (uint16_t)c->area_used;
+  c->area_used += (uint32_t)words;
+  c->shapes++;
+  return c->index[at];
+}
+
+/* Enter (shape, frames) -> id, which isn't there. */
+static void slot_add(struct gcx__shapes *c, uint16_t shape, uint64_t hash,
+                     uint32_t id)
+{
+  struct gcx__path slot = { .id = id };
+  uint32_t epoch, at;
+
+  slot.key =
+      slot_key(hash, shape, (uint32_t)gcx__depot_get(id, &slot.pcs, &epoch));
+  if (c->slots_used >= (c->slot_mask + 1) / 8 * 5) {
+    slots_empty(c, GCX_MIN((c->slot_mask + 1) * 2, (uint32_t)GCX_SHAPES_PATHS));
+  }
+  at = slot_first(c, hash);
+  while (c->slots[at].id != 0) {
+    at = (at + 1) & c->slot_mask;
+  }
+  c->slots[at] = slot;
+  c->slots_used++;
+}
+
+/* Enter the path of @start under the shape at @place. */
+static void slot_add_shaped(struct gcx__shapes *c, uint16_t place,
+                            const struct gcx__frame *start, uint32_t id)
+{
+  const struct gcx__shape *s = shape_at(c, place);
+  uintptr_t pcs[GCX_WALK_MAX];
+  uint64_t hash = slots_gather(s, start, pcs);
+
+  if (slot_find(c, place, s->frames, start->pc, hash, pcs) == NULL) {
+    slot_add(c, place, hash, id);
+  }
+}
+
+/* The guess was wrong: is it worth trying? */
+static void guess_correct(struct gcx__shapes *c, struct gcx__guess *g,
+                          uint16_t place)
+{
+  uint32_t hits = (uint32_t)c->hits;
+
+  g->wrong = hits - g->hits > 1 ? 1 : (uint8_t)(g->wrong + 1);
+  g->hits = hits;
+  g->shape = place;
+  g->streak = 0;
+  g->id = 0;
+  if (g->wrong >= SHAPES_WRONG) {
+    g->shape = 0;
+    g->wrong = SHAPES_WRONG - 2;
+    g->rest = SHAPES_REST;
+  }
+}
+
+/* The id of a walk's return addresses; next time it shall be a hit. */
+uint32_t gcx__shapes_learn(struct gcx__shapes *c,
+                           const struct gcx__frame *start,
+                           const struct gcx__walk *w)
+{
+  struct gcx__guess *g = guess_of(c, start);
+  uint32_t id = gcx__depot_put(w->pcs, w->n);
+  uint16_t place;
+
+  if (id != 0) {
+    place = shape_intern(c, w);
+    slot_add_shaped(c, place, start, id);
+    if (g->shape != place) {
+      guess_correct(c, g, place);
+    }
+  }
+  return id;
+}
+
+/* The id of a walk's return addresses, by the thread's own table: it is nearer
+ * than the depot's. */
+uint32_t gcx__shapes_find(struct gcx__shapes *c, const struct gcx__walk *w)
+{
+  const struct gcx__path *slot =
+      slot_find(c, 0, w->n, w->pcs[0], w->hash, w->pcs + 1);
+  uint32_t id;
+
+  if (slot != NULL) {
+    return slot->id;
+  }
+  id = gcx__depot_put(w->pcs, w->n);
+  if (id != 0) {
+    slot_add(c, 0, w->hash, id);
+  }
+  return id;
+}
+
+bool gcx__shapes_rest(struct gcx__shapes *c, const struct gcx__frame *start)
+{
+  struct gcx__guess *g = guess_of(c, start);
+
+  if (g->rest == 0) {
+    return false;
+  }
+  g->rest--;
+  return true;
+}
