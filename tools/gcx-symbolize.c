@@ -17,284 +17,14 @@
  *
  * It is a program of its own because libdw allocates, reads big files and may
  * crash on broken ones: none of that belongs into a process that has just found
- * its memory to be wrong. Nothing is better than something wrong: a file whose
- * build-id is not the requested one is not looked at.
- *
- * Addresses are return addresses, so that what is looked up is the byte before.
+ * its memory to be wrong.
  */
-#include <dwarf.h>
-#include <elfutils/libdw.h>
-#include <elfutils/libdwfl.h>
-
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SOURCE_MAX \
-  64 /* source frames of one address: inlining goes no deeper */
-#define PATH_BYTES 4200
-#define BUILD_ID_BYTES 80 /* in hexadecimal */
-
-/* A file that addresses were asked of, for the time of the run. */
-struct module {
-  struct module *next;
-  char *path;
-  char *build_id;
-  Dwfl *dwfl;
-  Dwfl_Module *mod; /* NULL: the file is not there, or not the same any more */
-  Dwarf_Addr bias;  /* libdwfl's address less the file's */
-};
-
-/* A function that was executing; strings belong to libdw. */
-struct source_frame {
-  const char *function;
-  const char *file;
-  const char *comp_dir;
-  int line;
-  bool inlined;
-};
-
-struct source {
-  struct source_frame frames[SOURCE_MAX];
-  size_t n;
-};
-
-static struct module *modules;
-static const char *debug_dir = "/usr/lib/debug";
-static char debug_path_text[PATH_BYTES] = ":.debug:/usr/lib/debug";
-static char *debug_path = debug_path_text;
-
-static const Dwfl_Callbacks module_callbacks = {
-  .find_elf = dwfl_build_id_find_elf,
-  .find_debuginfo = dwfl_standard_find_debuginfo,
-  .section_address = dwfl_offline_section_address,
-  .debuginfo_path = &debug_path,
-};
-
-/* ---- files ---- */
-
-static char *copy_text(const char *s)
-{
-  char *copy = strdup(s);
-
-  if (copy == NULL) {
-    fputs("gcx-symbolize: out of memory\n", stderr);
-    exit(1);
-  }
-  return copy;
-}
-
-/* "-" for a file that has none, as in a request. */
-static void file_build_id(Dwfl_Module *mod, char *ret_hex, size_t bytes)
-{
-  const unsigned char *bits = NULL;
-  GElf_Addr where;
-  int n = dwfl_module_build_id(mod, &bits, &where);
-
-  snprintf(ret_hex, bytes, "-");
-  for (int i = 0; i < n && (size_t)i * 2 + 3 <= bytes; i++)
-    snprintf(ret_hex + i * 2, bytes - (size_t)i * 2, "%02x", (unsigned)bits[i]);
-}
-
-/* Let libdwfl see @path; false, and nothing held, unless it is that very file. */
-static bool module_try(struct module *m, const char *path)
-{
-  char found[BUILD_ID_BYTES];
-
-  if (access(path, R_OK) != 0)
-    return false;
-  m->dwfl = dwfl_begin(&module_callbacks);
-  if (m->dwfl == NULL)
-    return false;
-  m->mod = dwfl_report_offline(m->dwfl, "", path, -1);
-  (void)dwfl_report_end(m->dwfl, NULL, NULL);
-  if (m->mod != NULL && dwfl_module_getelf(m->mod, &m->bias) != NULL) {
-    file_build_id(m->mod, found, sizeof(found));
-    if (strcmp(found, m->build_id) == 0)
-      return true;
-  }
-  dwfl_end(m->dwfl);
-  m->dwfl = NULL;
-  m->mod = NULL;
-  return false;
-}
-
-/* The file may be gone while its debug file is still there: that has the same
- * addresses. */
-static void module_try_debug_file(struct module *m)
-{
-  char path[PATH_BYTES];
-
-  if (strlen(m->build_id) < 3)
-    return;
-  snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", debug_dir,
-           m->build_id, m->build_id + 2);
-  (void)module_try(m, path);
-}
-
-static struct module *module_open(const char *path, const char *build_id)
-{
-  struct module *m;
-
-  for (m = modules; m != NULL; m = m->next)
-    if (strcmp(m->path, path) == 0 && strcmp(m->build_id, build_id) == 0)
-      return m;
-  m = calloc(1, sizeof(*m));
-  if (m == NULL)
-    return NULL;
-  m->path = copy_text(path);
-  m->build_id = copy_text(build_id);
-  m->next = modules;
-  modules = m;
-  if (!module_try(m, path))
-    module_try_debug_file(m);
-  return m;
-}
-
-static void modules_close(void)
-{
-  while (modules != NULL) {
-    struct module *m = modules;
-
-    modules = m->next;
-    if (m->dwfl != NULL)
-      dwfl_end(m->dwfl);
-    free(m->path);
-    free(m->build_id);
-    free(m);
-  }
-}
-
-/* ---- addresses ---- */
-
-static bool die_is_function(Dwarf_Die *die)
-{
-  int tag = dwarf_tag(die);
-  return tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine;
-}
-
-static const char *die_name(Dwarf_Die *die)
-{
-  Dwarf_Attribute attr;
-  return dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attr));
-}
-
-/* Where the function of the inlined @die was called: line of the next frame. */
-static void die_call_site(Dwarf_Die *die, Dwarf_Die *cu,
-                          struct source_frame *ret_frame)
-{
-  Dwarf_Attribute attr;
-  Dwarf_Word file = 0, line = 0;
-  Dwarf_Files *files = NULL;
-
-  if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &line) == 0)
-    ret_frame->line = (int)line;
-  if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &file) == 0 &&
-      dwarf_getsrcfiles(cu, &files, NULL) == 0)
-    ret_frame->file = dwarf_filesrc(files, file, NULL, NULL);
-}
-
-/* The functions that scopes[0..n), innermost first, belong to. The first frame's
- * line is known; each inlined one tells the line of the one around it. */
-static void source_add_scopes(struct source *s, Dwarf_Die *scopes, int n,
-                              Dwarf_Die *cu)
-{
-  const char *comp_dir = s->frames[0].comp_dir;
-  size_t i = 0;
-
-  for (int scope = 0; scope < n && i + 1 < SOURCE_MAX; scope++) {
-    struct source_frame *f = &s->frames[i];
-
-    if (!die_is_function(&scopes[scope]))
-      continue;
-    f->function = die_name(&scopes[scope]);
-    s->n = ++i;
-    if (dwarf_tag(&scopes[scope]) == DW_TAG_subprogram)
-      return;
-    f->inlined = true;
-    s->frames[i] = (struct source_frame){ .comp_dir = comp_dir };
-    die_call_site(&scopes[scope], cu, &s->frames[i]);
-  }
-}
-
-/* dwarf_getscopes() follows an inlined function to its definition; where it was
- * inlined is what dwarf_getscopes_die() tells. */
-static void source_add_functions(struct source *s, struct module *m,
-                                 Dwarf_Addr address)
-{
-  Dwarf_Addr bias = 0;
-  Dwarf_Die *cu = dwfl_module_addrdie(m->mod, address, &bias);
-  Dwarf_Die *scopes = NULL, *around = NULL;
-  int n;
-
-  if (cu == NULL || dwarf_getscopes(cu, address - bias, &scopes) <= 0)
-    return;
-  n = dwarf_getscopes_die(&scopes[0], &around);
-  if (n > 0)
-    source_add_scopes(s, around, n, cu);
-  free(around);
-  free(scopes);
-}
-
-static void source_add_line(struct source *s, struct module *m,
-                            Dwarf_Addr address)
-{
-  Dwfl_Line *line = dwfl_module_getsrc(m->mod, address);
-
-  if (line == NULL)
-    return;
-  s->frames[0].file =
-      dwfl_lineinfo(line, NULL, &s->frames[0].line, NULL, NULL, NULL);
-  s->frames[0].comp_dir = dwfl_line_comp_dir(line);
-  s->n = 1;
-}
-
-/* Without DWARF: the symbol that covers the address, not merely precedes it. */
-static void source_add_symbol(struct source *s, struct module *m,
-                              Dwarf_Addr address)
-{
-  GElf_Off offset = 0;
-  GElf_Sym symbol;
-  const char *name =
-      dwfl_module_addrinfo(m->mod, address, &offset, &symbol, NULL, NULL, NULL);
-
-  if (name == NULL || offset >= symbol.st_size)
-    return;
-  s->frames[s->n > 0 ? s->n - 1 : 0].function = name;
-  s->n = s->n > 0 ? s->n : 1;
-}
-
-static void source_find(struct source *s, const char *path,
-                        const char *build_id, uint64_t offset)
-{
-  struct module *m = module_open(path, build_id);
-  Dwarf_Addr address;
-
-  memset(s, 0, sizeof(*s));
-  if (m == NULL || m->mod == NULL || offset == 0)
-    return;
-  address = offset + m->bias - 1;
-  source_add_line(s, m, address);
-  source_add_functions(s, m, address);
-  if (s->n == 0 || s->frames[s->n - 1].function == NULL)
-    source_add_symbol(s, m, address);
-}
-
-/* As a reader of the sources knows it: below the directory of the build. */
-static const char *source_file(const struct source_frame *f)
-{
-  size_t n = f->comp_dir != NULL ? strlen(f->comp_dir) : 0;
-  const char *file = f->file != NULL ? f->file : "";
-
-  if (n > 0 && strncmp(file, f->comp_dir, n) == 0 && file[n] == '/')
-    file += n + 1;
-  while (strncmp(file, "./", 2) == 0)
-    file += 2;
-  return file;
-}
+#include "source.h"
 
 /* ---- the library's helper ---- */
 
@@ -318,7 +48,7 @@ static int serve(void)
   ssize_t n;
 
   while ((n = getline(&line, &room, stdin)) > 0) {
-    char build_id[BUILD_ID_BYTES];
+    char build_id[SOURCE_BUILD_ID_BYTES];
     unsigned long long offset = 0;
     int path_at = 0;
 
@@ -341,7 +71,7 @@ struct raw_frame {
   unsigned number;
   char *path;
   uint64_t offset;
-  char build_id[BUILD_ID_BYTES];
+  char build_id[SOURCE_BUILD_ID_BYTES];
 };
 
 static bool raw_frame_number(const char *line, struct raw_frame *ret_frame,
@@ -400,7 +130,7 @@ static void filter_frame(const char *line, const struct raw_frame *seen,
 {
   static struct source s;
   struct raw_frame raw;
-  char *copy = copy_text(line);
+  char *copy = source_copy_text(line);
 
   if (seen->number == 0)
     *number = 0;
@@ -454,13 +184,6 @@ static int usage(FILE *to, int status)
   return status;
 }
 
-static void use_debug_dir(const char *dir)
-{
-  debug_dir = dir;
-  snprintf(debug_path_text, sizeof(debug_path_text),
-           ":.debug:%s:/usr/lib/debug", dir);
-}
-
 int main(int argc, char **argv)
 {
   bool serving = false;
@@ -470,13 +193,13 @@ int main(int argc, char **argv)
     if (strcmp(argv[i], "--serve") == 0)
       serving = true;
     else if (strncmp(argv[i], "--debug-dir=", 12) == 0)
-      use_debug_dir(argv[i] + 12);
+      source_use_debug_dir(argv[i] + 12);
     else if (strcmp(argv[i], "--help") == 0)
       return usage(stdout, 0);
     else
       return usage(stderr, 2);
   }
   status = serving ? serve() : filter();
-  modules_close();
+  source_close();
   return status;
 }

@@ -21,12 +21,12 @@
 
 /* Functions whose addresses are in the stacks, each on one line that is known;
  * bodies differ, or the compiler makes one of them. */
-#define STACK_FUNCTION(name, n)                                   \
-  enum { name##_line = __LINE__ };                                \
-  __attribute__((noinline, noclone, used)) static int name(int x) \
-  {                                                               \
-    return x + (n);                                               \
-  }                                                               \
+#define STACK_FUNCTION(name, n)                          \
+  enum { name##_line = __LINE__ };                       \
+  __attribute__((noinline, used)) static int name(int x) \
+  {                                                      \
+    return x + (n);                                      \
+  }                                                      \
   enum { name##_is_a_stack_function }
 
 STACK_FUNCTION(conn_open, 1);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* check_symbolize.c - functions and lines of real modules by the real helper */
+#include "symbols.h"
+
+#include <dlfcn.h>
+
+/* ---- a library whose functions are known; only get() is exported */
+
+static const char library_source[] =
+    "__attribute__((noinline)) static void *here(void)\n"
+    "{ return __builtin_return_address(0); }\n"
+    "static inline __attribute__((always_inline)) void *inner(void)\n"
+    "{\n"
+    "  void *p = here();\n" /* line 5 */
+    "  __asm__ volatile(\"\" : \"+r\"(p));\n"
+    "  return p;\n"
+    "}\n"
+    "__attribute__((noinline)) static void *outer(void)\n"
+    "{\n"
+    "  void *p = inner();\n" /* line 11 */
+    "  __asm__ volatile(\"\" : \"+r\"(p));\n"
+    "  return p;\n"
+    "}\n"
+    "__attribute__((visibility(\"default\"))) void *get(void);\n"
+    "__attribute__((visibility(\"default\"))) void *get(void)\n"
+    "{ void *p = outer(); __asm__ volatile(\"\" : \"+r\"(p)); return p; }\n";
+
+static void make_library(void)
+{
+  write_file("lib.c", library_source, 0600);
+  run("${CC:-cc} -g -O2 -fPIC -fvisibility=hidden -shared -Wl,--build-id -o "
+      "lib.so lib.c");
+}
+
+static void *open_library(void)
+{
+  char path[256];
+  void *library;
+
+  (void)snprintf(path, sizeof(path), "%s/lib.so", directory);
+  library = dlopen(path, RTLD_NOW);
+  ck_assert_msg(library != NULL, "%s", dlerror());
+  (void)gcx__modules_refresh();
+  return library;
+}
+
+/* The address in outer() behind the call of here() in inner(). */
+static uintptr_t address_in(void *library)
+{
+  void *(*get)(void);
+  void *symbol = dlsym(library, "get");
+
+  ck_assert_ptr_nonnull(symbol);
+  memcpy(&get, &symbol, sizeof(get));
+  return (uintptr_t)get();
+}
+
+static void library_is_known(uintptr_t pc, uint32_t epoch)
+{
+  struct gcx__source s;
+
+  source_is(pc, epoch, 0, "inner", "lib.c", 5, true);
+  source_is(pc, epoch, 1, "outer", "lib.c", 11, false);
+  ck_assert(!gcx__symbolize_get(pc, epoch, 2, &s));
+  ck_assert_str_eq(gcx__symbolize_problem(), "");
+}
+
+/* ---- modules */
+
+START_TEST(test_executable)
+  {
+    uintptr_t pc = (uintptr_t)conn_open + 1;
+
+    look_up(pc);
+    source_is(pc, gcx__modules_epoch(), 0, "conn_open", "reports.h",
+              conn_open_line, false);
+  }
+END_TEST
+
+START_TEST(test_shared_library_and_inlined_function)
+  {
+    uintptr_t pc;
+
+    make_library();
+    pc = address_in(open_library());
+    look_up(pc);
+    library_is_known(pc, gcx__modules_epoch());
+  }
+END_TEST
+
+/* As clang writes them, whatever compiler this is. */
+START_TEST(test_without_address_ranges)
+  {
+    uintptr_t pc;
+
+    make_library();
+    run("objcopy --remove-section .debug_aranges lib.so");
+    pc = address_in(open_library());
+    look_up(pc);
+    library_is_known(pc, gcx__modules_epoch());
+  }
+END_TEST
+
+START_TEST(test_closed_library)
+  {
+    uint32_t epoch, site;
+    uintptr_t pc;
+    void *library;
+
+    make_library();
+    library = open_library();
+    epoch = gcx__modules_epoch();
+    pc = address_in(library);
+    site = gcx__depot_put(&pc, 1);
+    ck_assert_int_eq(dlclose(library), 0);
+    ck_assert(gcx__modules_refresh());
+    gcx__symbolize_begin();
+    gcx__symbolize_add(site);
+    gcx__symbolize_run();
+    library_is_known(pc, epoch);
+  }
+END_TEST
+
+START_TEST(test_stripped_library)
+  {
+    uintptr_t pc;
+
+    make_library();
+    run("strip lib.so");
+    pc = address_in(open_library());
+    look_up(pc);
+    nothing_is_known(pc);
+    ck_assert_str_eq(gcx__symbolize_problem(), ""); /* it was asked */
+  }
+END_TEST
+
+/* A helper that is the real one with an option. */
+static void use_real_helper_with(const char *option)
+{
+  char text[1024];
+
+  (void)snprintf(text, sizeof(text), "#!/bin/sh\nexec %s %s \"$@\"\n",
+                 getenv("GCX_SYMBOLIZER"), option);
+  write_file("helper", text, 0700);
+  (void)snprintf(text, sizeof(text), "%s/helper", directory);
+  ck_assert_int_eq(setenv("GCX_SYMBOLIZER", text, 1), 0);
+  gcx__symbolize_init();
+}
+
+START_TEST(test_separate_debug_file_by_build_id)
+  {
+    char option[256];
+    uintptr_t pc;
+
+    make_library();
+    run("objcopy --only-keep-debug lib.so lib.dbg && strip lib.so && "
+        "id=$(readelf -n lib.so | sed -n 's/.*Build ID: //p') && "
+        "d=dbg/.build-id/$(echo $id | cut -c1-2) && mkdir -p $d && "
+        "mv lib.dbg $d/$(echo $id | cut -c3-).debug");
+    (void)snprintf(option, sizeof(option), "--debug-dir=%s/dbg", directory);
+    use_real_helper_with(option);
+    pc = address_in(open_library());
+    if (_i == 1)
+      run("rm lib.so"); /* the debug file alone is enough */
+    look_up(pc);
+    library_is_known(pc, gcx__modules_epoch());
+  }
+END_TEST
+
+/* Nothing is better than something wrong. */
+START_TEST(test_file_that_changed)
+  {
+    uintptr_t pc;
+
+    make_library();
+    pc = address_in(open_library());
+    run(_i == 0
+            ? "rm lib.so"
+            : "rm lib.so && echo 'int more;' >> lib.c && "
+              "${CC:-cc} -g -O2 -fPIC -shared -Wl,--build-id -o lib.so lib.c");
+    look_up(pc);
+    nothing_is_known(pc);
+  }
+END_TEST
+
+START_TEST(test_unknown_address)
+  {
+    look_up(0x1234);
+    nothing_is_known(0x1234);
+  }
+END_TEST
+
+START_TEST(test_each_address_is_asked_once)
+  {
+    struct gcx__symbolize_stats stats;
+
+    for (int i = 0; i < 5; i++) {
+      look_up((uintptr_t)conn_open + 1);
+      look_up((uintptr_t)conn_read + 1);
+    }
+    gcx__symbolize_stats(&stats);
+    ck_assert_uint_eq(stats.helpers, 2);
+    ck_assert_uint_eq(stats.asked, 2);
+  }
+END_TEST
+
+/* More than the table holds: the rest stays raw, a later batch starts afresh. */
+START_TEST(test_more_addresses_than_fit)
+  {
+    struct gcx__symbolize_stats stats;
+    uintptr_t pc = (uintptr_t)conn_open + 1;
+    uintptr_t base =
+        (uintptr_t)gcx__modules_find(pc, gcx__modules_epoch())->low;
+
+    ck_assert_int_eq(setenv("GCX_SYMBOLIZER", "/bin/false", 1), 0);
+    gcx__symbolize_init();
+    gcx__symbolize_begin();
+    for (uintptr_t i = 0; i < 20000; i++) {
+      uintptr_t at = base + i % 4096 + 1;
+      gcx__symbolize_add(gcx__depot_put(&at, 1));
+    }
+    gcx__symbolize_run();
+    gcx__symbolize_stats(&stats);
+    ck_assert_uint_eq(stats.helpers, 1);
+    nothing_is_known(pc);
+  }
+END_TEST
+
+/* ---- later, from a raw report */
+
+START_TEST(test_tool_completes_a_raw_report)
+  {
+    static char raw[TEXT_BYTES], later[TEXT_BYTES];
+    struct gcx_report r = leak_report();
+    char command[512];
+    FILE *f;
+    size_t n;
+
+    gcx__opt.symbolize_ms = 0;
+    write_file("raw", print(&r, GCX_FORMAT_TEXT), 0600);
+    (void)snprintf(raw, sizeof(raw), "%s", printed);
+    ck_assert_ptr_null(strstr(raw, "conn_open"));
+    (void)snprintf(command, sizeof(command), "%s < %s/raw",
+                   getenv("GCX_SYMBOLIZER"), directory);
+    f = popen(command, "r");
+    ck_assert_ptr_nonnull(f);
+    n = fread(later, 1, sizeof(later) - 1, f);
+    later[n] = '\0';
+    ck_assert_int_eq(pclose(f), 0);
+    gcx__opt.symbolize_ms = 5000;
+    print(&r, GCX_FORMAT_TEXT);
+    /* But for the advice to run the tool, the same. */
+    n = (size_t)(strstr(later, "  more      functions") - later);
+    ck_assert(strncmp(later, printed, n) == 0);
+    ck_assert_str_eq(strchr(later + n, '\n') + 1, printed + n);
+  }
+END_TEST
+
+static Suite *symbolize_suite(void)
+{
+  Suite *s = suite_create("symbolize");
+  TCase *modules = tcase_create("modules");
+
+  tcase_add_checked_fixture(modules, setup_directory, teardown_directory);
+  tcase_add_test(modules, test_executable);
+  tcase_add_test(modules, test_shared_library_and_inlined_function);
+  tcase_add_test(modules, test_without_address_ranges);
+  tcase_add_test(modules, test_closed_library);
+  tcase_add_test(modules, test_stripped_library);
+  tcase_add_loop_test(modules, test_separate_debug_file_by_build_id, 0, 2);
+  tcase_add_loop_test(modules, test_file_that_changed, 0, 2);
+  tcase_add_test(modules, test_unknown_address);
+  tcase_add_test(modules, test_each_address_is_asked_once);
+  tcase_add_test(modules, test_more_addresses_than_fit);
+  tcase_add_test(modules, test_tool_completes_a_raw_report);
+  suite_add_tcase(s, modules);
+  return s;
+}
+
+GCX_CHECK_MAIN(symbolize_suite);
