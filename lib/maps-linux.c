@@ -302,6 +302,30 @@ bool gcx__maps_resident(uintptr_t low, uintptr_t high, maps_run_fn fn,
   return known;
 }
 
+/* ---- threads */
+
+/* The 20th field of stat; the second is a name in brackets, with anything in
+ * it. */
+uint32_t gcx__maps_threads(void)
+{
+  char text[512];
+  int fd = maps_open("/proc/thread-self/stat");
+  ssize_t n = fd >= 0 ? maps_read(fd, text, sizeof(text) - 1) : 0;
+  const char *s;
+  uint32_t count = 0;
+
+  maps_close(fd);
+  text[GCX_MAX(n, 0)] = '\0';
+  s = strrchr(text, ')');
+  if (s == NULL)
+    return 0;
+  for (int field = 2; field < 20; field++)
+    s = maps_skip_field(s);
+  for (; *s >= '0' && *s <= '9'; s++)
+    count = count * 10 + (uint32_t)(*s - '0');
+  return count;
+}
+
 /* ---- copying */
 
 /* In a session the file stays open. */

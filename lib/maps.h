@@ -29,6 +29,9 @@ bool gcx__maps_resident(uintptr_t low, uintptr_t high,
                         void (*fn)(uintptr_t low, uintptr_t high, void *arg),
                         void *arg);
 
+/* Threads of this process as the kernel counts them; 0 if it doesn't say. */
+uint32_t gcx__maps_threads(void);
+
 /* Between these two, the files that gcx__maps_resident() and gcx__maps_copy()
  * read are kept open. World stopped, one thread. */
 void gcx__maps_session_begin(void);

@@ -11,10 +11,17 @@
  * only. What is full is left mapped until the next stop begins: marking may have
  * been abandoned and go on later with what was pushed before.
  *
+ * Reading in place. With every other thread stopped, a fault can only be this
+ * thread's own, on a page that is mapped and can't be read all the same (a guard,
+ * a protection key, broken memory). For that time SIGSEGV and SIGBUS are ours;
+ * the piece is then copied, which stops at such a page and goes on after it.
+ *
  * Single user: the thread that collects, under the collector's lock.
  */
 #include "words.h"
 
+#include <setjmp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -40,6 +47,11 @@ static size_t words_count;
 static uintptr_t *words_piece;
 static uintptr_t words_low, words_span;
 static bool words_lost;
+
+static bool words_in_place;
+static sigjmp_buf words_fault;
+static struct sigaction words_old_segv, words_old_bus;
+static sigset_t words_old_mask;
 
 static struct words_array words_map(size_t bytes)
 {
@@ -115,7 +127,9 @@ static bool words_room(size_t n)
   return true;
 }
 
-static void words_filter(const uintptr_t *from, size_t n)
+/* AddressSanitizer's bytes around variables are read on purpose. */
+__attribute__((no_sanitize("address"))) static void words_filter(
+    const uintptr_t *from, size_t n)
 {
   uintptr_t *to = words_now.words + words_count;
   uintptr_t low = words_low, span = words_span;
@@ -137,12 +151,54 @@ void gcx__words_add(uintptr_t word)
     words_lost = true;
 }
 
+/* ---- in place */
+
+static void words_on_fault(int number)
+{
+  (void)number;
+  siglongjmp(words_fault, 1);
+}
+
+void gcx__words_read_in_place(bool may)
+{
+  struct sigaction ours = { .sa_handler = words_on_fault,
+                            .sa_flags = SA_NODEFER };
+  sigset_t faults;
+
+  if (may == words_in_place)
+    return;
+  words_in_place = may;
+  if (may) {
+    (void)sigemptyset(&faults);
+    (void)sigaddset(&faults, SIGSEGV);
+    (void)sigaddset(&faults, SIGBUS);
+    (void)sigaction(SIGSEGV, &ours, &words_old_segv);
+    (void)sigaction(SIGBUS, &ours, &words_old_bus);
+    (void)pthread_sigmask(SIG_UNBLOCK, &faults, &words_old_mask);
+  } else {
+    (void)pthread_sigmask(SIG_SETMASK, &words_old_mask, NULL);
+    (void)sigaction(SIGBUS, &words_old_bus, NULL);
+    (void)sigaction(SIGSEGV, &words_old_segv, NULL);
+  }
+}
+
+static bool words_filter_in_place(uintptr_t low, size_t bytes)
+{
+  if (!words_in_place || sigsetjmp(words_fault, 0) != 0)
+    return false;
+  words_filter((const uintptr_t *)low, bytes / sizeof(uintptr_t));
+  return true;
+}
+
 /* The page after what could be copied is gone; what lies behind it may not be. */
 static uintptr_t words_scan_piece(uintptr_t low, size_t bytes)
 {
-  size_t got = gcx__maps_copy(words_piece, low, bytes);
   size_t page = gcx__page_bytes();
+  size_t got;
 
+  if (words_filter_in_place(low, bytes))
+    return low + bytes;
+  got = gcx__maps_copy(words_piece, low, bytes);
   words_filter(words_piece, got / sizeof(uintptr_t));
   return got == bytes ? low + bytes : ((low + got) & ~(page - 1)) + page;
 }
