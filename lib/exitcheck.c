@@ -69,6 +69,7 @@ void gcx__exitcheck_run(void)
   bool sets_status =
       gcx__opt.leak == GCX_LEAK_ABORT || gcx__opt.leak == GCX_LEAK_EXIT;
 
+  gcx__finalizer_shut_down();
   if (exitcheck_is_wanted())
     why = exitcheck_look();
   if (exitcheck_is_wanted() && gcx__opt.exit_check == GCX_EXIT_UNDISPOSED)

@@ -202,6 +202,7 @@ bool gcx__finalizer_wait(uint64_t timeout_ms)
 
   if (gcx__finalizer_is_self())
     return true;
+  (void)gcx__thread_self();
   for (;;) {
     uint64_t spent_ms = (gcx__now_ns() - begin) / 1000000;
 

@@ -22,6 +22,7 @@
 #include "report.h"
 #include "roots.h"
 #include "termination.h"
+#include "thread.h"
 #include "window.h"
 
 #define CANARIES 16
@@ -35,6 +36,7 @@ static uint32_t verdict_missed; /* stops without a verdict, already told */
 
 void gcx__verdict_collect(uintptr_t sp, const uintptr_t *registers, size_t n)
 {
+  (void)gcx__thread_self(); /* a thread that bdwgc does not know can't collect */
   (void)gcx__bdw_check_hooks();
   gcx__roots_scan_from(sp, registers, n);
   gcx__bdw_clear_stack();
