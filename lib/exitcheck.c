@@ -42,7 +42,8 @@ static const char *exitcheck_look(void)
 {
   const char *why = gcx__verdict_obstacle();
 
-  gcx__verdict_lose_canaries();
+  if (why == NULL)
+    gcx__verdict_lose_canaries();
   exitcheck_collect();
   if (why == NULL && !gcx__verdict_canaries_found())
     why = "objects that gcx lost on purpose were not found";

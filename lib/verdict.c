@@ -158,9 +158,10 @@ int gcx_verdict(void)
   const char *why = gcx__verdict_obstacle();
   bool found;
 
-  gcx__verdict_lose_canaries();
+  if (why == NULL)
+    gcx__verdict_lose_canaries();
   gcx__verdict_collect_here();
-  if (!gcx__verdict_canaries_found())
+  if (why == NULL && !gcx__verdict_canaries_found())
     gcx__verdict_collect_here();
   found = gcx__verdict_canaries_found();
   (void)gcx__finalizer_wait(UINT64_MAX);
