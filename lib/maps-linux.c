@@ -172,7 +172,7 @@ bool gcx__maps_walk(bool (*fn)(const struct gcx__mapping *m, void *arg),
 {
   struct maps_reader r;
   struct gcx__mapping m;
-  char line[160];
+  char line[160] = "";
   bool parsed = true;
 
   r.fd = maps_open("/proc/thread-self/maps");
