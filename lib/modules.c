@@ -47,10 +47,11 @@ struct module_copy {
   char *text;
 };
 
+uint32_t gcx__modules_epoch_now;
+
 static struct gcx__lock modules_lock = GCX_LOCK_INIT(GCX_RANK_MODULES);
 static struct gcx__module *modules_chunks[MODULES_CHUNKS];
 static size_t modules_count;
-static uint32_t modules_epoch;
 /* ld.so's counters at the last merge. */
 static unsigned long long modules_adds;
 static unsigned long long modules_subs;
@@ -274,7 +275,7 @@ static bool merge_new(const struct seen_module *s, const char *path)
   }
   *e = s->module;
   e->path = path_keep(path, s->module.is_main);
-  e->first_epoch = modules_epoch;
+  e->first_epoch = gcx__modules_epoch_now;
   e->last_epoch = UINT32_MAX;
   __atomic_store_n(&modules_count, modules_count + 1, __ATOMIC_RELEASE);
   return true;
@@ -308,7 +309,8 @@ static void merge_gone(const struct module_copy *c)
     struct gcx__module *e = module_entry(i);
 
     if (e->last_epoch == UINT32_MAX && !copy_has(c, e)) {
-      __atomic_store_n(&e->last_epoch, modules_epoch, __ATOMIC_RELEASE);
+      __atomic_store_n(&e->last_epoch, gcx__modules_epoch_now,
+                       __ATOMIC_RELEASE);
     }
   }
 }
@@ -324,7 +326,8 @@ static bool merge_locked(const struct module_copy *c)
     return false; /* an older copy came late */
   }
   if (unloaded) {
-    __atomic_store_n(&modules_epoch, modules_epoch + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&gcx__modules_epoch_now, gcx__modules_epoch_now + 1,
+                     __ATOMIC_RELEASE);
     merge_gone(c);
   }
   for (size_t i = 0; i < c->n; i++) {
@@ -363,7 +366,7 @@ bool gcx__modules_refresh(void)
 
 uint32_t gcx__modules_epoch(void)
 {
-  return __atomic_load_n(&modules_epoch, __ATOMIC_ACQUIRE);
+  return __atomic_load_n(&gcx__modules_epoch_now, __ATOMIC_ACQUIRE);
 }
 
 const struct gcx__module *gcx__modules_at(size_t index)

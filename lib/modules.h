@@ -34,6 +34,10 @@ void gcx__modules_init(void);
  * lock. */
 bool gcx__modules_refresh(void);
 
+/* The same as a variable, for who asks at every capture; only modules.c writes
+ * to it. */
+extern uint32_t gcx__modules_epoch_now;
+
 /* Counts unloads. An address means something only together with the epoch in
  * which it was captured. */
 uint32_t gcx__modules_epoch(void);

@@ -43,6 +43,7 @@ struct gcx__trace {
 
 /* A library was unloaded: unw_backtrace() is wrong from now on. */
 static bool trace_careful;
+static uint32_t trace_epoch; /* unloads up to this one have been dealt with */
 static struct gcx__trace_stats trace_left; /* of threads that are gone */
 
 /* Emptied if something it was made from has changed. */
@@ -135,6 +136,39 @@ static uint32_t site_unwind(struct gcx__thread *t, struct gcx__trace *tr,
   return gcx__depot_put(tr->walk.pcs, n);
 }
 
+void gcx__trace_flush(void)
+{
+  __atomic_store_n(&trace_careful, true, __ATOMIC_RELEASE);
+  gcx__rules_flush();
+}
+
+static void retire_module(const struct gcx__module *m, void *arg)
+{
+  (void)arg;
+  gcx__depot_retire(m->low, m->high);
+}
+
+static bool trace_is_behind(void)
+{
+  return __atomic_load_n(&gcx__modules_epoch_now, __ATOMIC_ACQUIRE) !=
+         __atomic_load_n(&trace_epoch, __ATOMIC_ACQUIRE);
+}
+
+/* Deal with unloads, whoever noticed them. Two threads may both do it: the
+ * second time changes nothing that matters. */
+static void trace_catch_up(void)
+{
+  uint32_t before = __atomic_load_n(&trace_epoch, __ATOMIC_ACQUIRE);
+  uint32_t now = gcx__modules_epoch();
+
+  if (now != before) {
+    gcx__modules_unloaded(before, retire_module, NULL);
+    gcx__trace_flush();
+    (void)__atomic_compare_exchange_n(&trace_epoch, &before, now, false,
+                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+  }
+}
+
 /* Not a hit: walk, or unwind. */
 static GCX_NOINLINE uint32_t site_slow(struct gcx__thread *t,
                                        const struct gcx__frame *start)
@@ -143,6 +177,7 @@ static GCX_NOINLINE uint32_t site_slow(struct gcx__thread *t,
   size_t max = depth_limit();
   enum gcx__walk_end end = GCX_WALK_UNTRUSTED;
 
+  trace_catch_up();
   if (tr == NULL) {
     uintptr_t pcs[GCX_WALK_MAX];
 
@@ -197,7 +232,8 @@ uint32_t gcx__trace_site(struct gcx__thread *t, const struct gcx__frame *start)
   }
   if (GCX_LIKELY(tr != NULL) && tr->depth == gcx__opt.stack_depth &&
       tr->generation ==
-          __atomic_load_n(&gcx__rules_generation, __ATOMIC_ACQUIRE)) {
+          __atomic_load_n(&gcx__rules_generation, __ATOMIC_ACQUIRE) &&
+      !trace_is_behind()) {
     id = gcx__shapes_hit(&tr->shapes, t, start);
   }
   if (GCX_UNLIKELY(id == 0)) {
@@ -214,6 +250,7 @@ size_t gcx__trace_pcs(struct gcx__thread *t, const struct gcx__frame *start,
       gcx__lock_any_held() || max == 0) {
     return 0;
   }
+  trace_catch_up();
   max = GCX_MIN(max, (size_t)GCX_WALK_MAX);
   if (t->trace != NULL && gcx__walk_stack_has(t, start, 0) &&
       gcx__walk_plain(start, t->stack_high, max, &t->trace->walk) ==
@@ -224,28 +261,12 @@ size_t gcx__trace_pcs(struct gcx__thread *t, const struct gcx__frame *start,
   return unwind_guarded(t, start, ret_pcs, max);
 }
 
-void gcx__trace_flush(void)
-{
-  __atomic_store_n(&trace_careful, true, __ATOMIC_RELEASE);
-  gcx__rules_flush();
-}
-
-static void retire_module(const struct gcx__module *m, void *arg)
-{
-  (void)arg;
-  gcx__depot_retire(m->low, m->high);
-}
-
 bool gcx__trace_refresh(void)
 {
-  uint32_t before = gcx__modules_epoch();
+  bool unloaded = gcx__modules_refresh();
 
-  if (!gcx__modules_refresh()) {
-    return false;
-  }
-  gcx__modules_unloaded(before, retire_module, NULL);
-  gcx__trace_flush();
-  return true;
+  trace_catch_up();
+  return unloaded;
 }
 
 /* Threads leave at the same time, and with locks held. */
