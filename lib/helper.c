@@ -32,6 +32,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What runs on a stack that AddressSanitizer does not know of. */
+#define HELPER_CHILD __attribute__((no_sanitize_address))
+
 #define HELPER_GRACE_MS 100 /* for a helper that has been told to end */
 
 /* What the two children need to know; they write to it, too. */
@@ -55,7 +58,7 @@ static char *const helper_arguments[] = { helper_name, helper_serve, NULL };
 
 /* Handlers of the program would run in its memory; what is ignored would stay so
  * across exec. Signals that can't be set (SIGKILL, libc's own) don't matter. */
-static void child_reset_signals(void)
+HELPER_CHILD static void child_reset_signals(void)
 {
   struct sigaction action;
   sigset_t none;
@@ -70,7 +73,7 @@ static void child_reset_signals(void)
 
 /* Standard input and output are the socket, errors go nowhere, nothing else is
  * open. The socket's own number may be 0 to 2 if the program has closed those. */
-static void child_set_descriptors(int fd)
+HELPER_CHILD static void child_set_descriptors(int fd)
 {
   int quiet;
 
@@ -85,7 +88,7 @@ static void child_set_descriptors(int fd)
 }
 
 /* Runs in the program's memory, on a stack of its own: the helper to be. */
-static int child_exec(void *arg)
+HELPER_CHILD static int child_exec(void *arg)
 {
   struct helper_plan *plan = arg;
   struct rlimit no_core = { 0, 0 };
@@ -99,7 +102,7 @@ static int child_exec(void *arg)
 }
 
 /* The child in between. */
-static int child_start(void *arg)
+HELPER_CHILD static int child_start(void *arg)
 {
   struct helper_plan *plan = arg;
 
