@@ -172,10 +172,11 @@ static const char *termination_fault(bool roots_pushed)
 
 /* ---- step 5 */
 
-/* Calls @fn for every record whose object is unmarked at that moment. */
+/* Calls @fn for every record whose object is unmarked at that moment. Before the
+ * first object there is no chunk. */
 static void termination_each_unmarked(void (*fn)(uint32_t number))
 {
-  uint32_t limit = gcx__record_limit;
+  uint32_t limit = gcx__record_limit > 1 ? gcx__record_limit : 0;
 
   for (uint32_t base = 0; base < limit; base += GCX__RECORD_CHUNK) {
     const uintptr_t *hot = gcx__record_chunk_of(base)->hot;
