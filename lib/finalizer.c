@@ -61,7 +61,12 @@ static void finalizer_work(void)
 
   for (b = gcx__termination_take(); b != NULL; b = next) {
     next = b->next;
-    gcx__finding_process(b);
+    /* A hook that the program put in front of ours may have hidden from us what
+     * keeps these objects: the next collection looks again. */
+    if (gcx__bdw_check_hooks())
+      gcx__finding_process(b);
+    else
+      gcx__finding_withdraw(b);
     gcx__termination_give(b);
     __atomic_fetch_add(&finalizer_done, 1, __ATOMIC_ACQ_REL);
     gcx__futex_wake(&finalizer_done);
@@ -127,7 +132,11 @@ static void finalizer_wait_for_work(void)
 
 static GCX_NORETURN void *finalizer_main(void *arg)
 {
+  struct gcx__thread *self = gcx__thread_self();
+
   (void)arg;
+  if (self != NULL)
+    self->is_gcx = true;
   __atomic_store_n(&finalizer_tid, gcx__tid(), __ATOMIC_RELEASE);
   for (;;) {
     finalizer_wait_for_work();

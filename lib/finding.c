@@ -209,6 +209,18 @@ static void finding_dispose(const struct gcx__lost *lost, size_t n)
     finding_dispose_one(lost[i].number);
 }
 
+void gcx__finding_withdraw(const struct gcx__batch *b)
+{
+  for (size_t i = 0; i < b->count; i++) {
+    uint32_t state = gcx__record_state(b->numbers[i]);
+
+    while ((state & GCX_STATE_MASK) == GCX_STATE_LOST &&
+           !gcx__record_change(b->numbers[i], state,
+                               (state & ~GCX_STATE_MASK) | GCX_STATE_LIVE))
+      state = gcx__record_state(b->numbers[i]);
+  }
+}
+
 void gcx__finding_process(const struct gcx__batch *b)
 {
   size_t n = 0;

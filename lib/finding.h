@@ -11,6 +11,9 @@
  * thread, or on the thread that asks where there is none. */
 void gcx__finding_process(const struct gcx__batch *b);
 
+/* What @b says is not to be trusted: its objects are live again. */
+void gcx__finding_withdraw(const struct gcx__batch *b);
+
 /* Abandoned objects dealt with since start. */
 size_t gcx__finding_count(void);
 

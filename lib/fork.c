@@ -24,6 +24,7 @@
 #include "report.h"
 #include "termination.h"
 #include "thread.h"
+#include "trace.h"
 
 static void fork_prepare(void)
 {
@@ -35,12 +36,18 @@ static void fork_parent(void)
   gcx__unlock_all();
 }
 
+static void fork_drop(struct gcx__thread *t)
+{
+  gcx__cells_drop(t);
+  gcx__trace_thread_leave(t);
+}
+
 static void fork_child(void)
 {
   struct gcx__thread *self;
 
   gcx__lock_reinit_all();
-  gcx__thread_after_fork(gcx__cells_drop);
+  gcx__thread_after_fork(fork_drop);
   self = gcx__thread_self();
   if (self != NULL && self->cells != NULL)
     self->cells->number_count = 0;

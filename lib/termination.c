@@ -455,6 +455,7 @@ static void termination_reclaim_end(void)
 const struct gcx__bdw_hooks gcx__termination_hooks = {
   .before_stop = termination_before_stop,
   .push_roots = gcx__roots_push,
+  .thread_suspended = gcx__roots_note_suspended,
   .mark_end = termination_mark_end,
   .reclaim_end = termination_reclaim_end,
   .toggle_strong = termination_toggle_strong,
