@@ -66,18 +66,3 @@ void gcx__handlers_call(const struct gcx_report *r)
   for (size_t i = 0; i < n; i++)
     copy[i].fn(r, copy[i].arg);
 }
-
-void gcx__handlers_fork_prepare(void)
-{
-  gcx__lock(&handlers_lock);
-}
-
-void gcx__handlers_fork_parent(void)
-{
-  gcx__unlock(&handlers_lock);
-}
-
-void gcx__handlers_after_fork(void)
-{
-  gcx__lock_reinit(&handlers_lock);
-}

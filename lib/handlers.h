@@ -14,8 +14,4 @@
  * that is removed meanwhile may still be called. */
 void gcx__handlers_call(const struct gcx_report *r);
 
-void gcx__handlers_fork_prepare(void);
-void gcx__handlers_fork_parent(void);
-void gcx__handlers_after_fork(void); /* in the child */
-
 #endif

@@ -215,7 +215,7 @@ static size_t text_stack(struct gcx__out *o, uint32_t site)
 
 /* ------------------------------------------------------------------- facts */
 
-/* Behind "==PID== gcx: GCX-XXX: ". */
+/* Behind "==PID== gcx: ID: ". */
 static void text_headline(struct gcx__out *o, const struct gcx_report *r)
 {
   if (r->id == GCX_REPORT_BAD_POINTER) {

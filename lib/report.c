@@ -95,9 +95,12 @@ bool gcx__report_is_fatal(enum gcx__report_id id)
   return false;
 }
 
-/* Does a finding that the process survived make its exit status? */
+/* Does a finding that the process survived make its exit status? Not under
+ * leak=report, which changes nothing about the program. */
 static bool report_makes_status(enum gcx__report_id id)
 {
+  if (gcx__opt.leak == GCX_LEAK_REPORT)
+    return false;
   if (id == GCX_REPORT_LEAK)
     return gcx__opt.leak == GCX_LEAK_EXIT;
   if (id == GCX_REPORT_UNDISPOSED)
@@ -456,23 +459,8 @@ void gcx__report_init(void)
   errno = saved;
 }
 
-void gcx__report_fork_prepare(void)
-{
-  report_park_if_claimed();
-  gcx__lock(&report_lock);
-  gcx__handlers_fork_prepare();
-}
-
-void gcx__report_fork_parent(void)
-{
-  gcx__handlers_fork_parent();
-  gcx__unlock(&report_lock);
-}
-
 void gcx__report_after_fork(void)
 {
-  gcx__lock_reinit(&report_lock);
-  gcx__handlers_after_fork();
   gcx__symbolize_after_fork();
   memset(&report_totals, 0, sizeof(report_totals));
   report_claim = 0;

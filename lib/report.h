@@ -95,9 +95,6 @@ void gcx__report_note(const char *fmt, ...) GCX_PRINTF(1, 2);
 
 void gcx__report_init(void); /* after the options: where the log is */
 
-/* Around a fork: the locks of who prints and of the handlers. */
-void gcx__report_fork_prepare(void);
-void gcx__report_fork_parent(void);
 void gcx__report_after_fork(void); /* in the child: own log file, no claim */
 
 #endif
