@@ -137,6 +137,18 @@ static void aux_orphan(struct gcx__aux *a)
   }
 }
 
+void gcx__aux_detach_locked(uint32_t number, uint32_t site)
+{
+  struct gcx__aux *a = gcx__aux_of(number);
+
+  GCX_ASSERT(gcx__lock_held(&gcx__aux_lock));
+  if (a == NULL)
+    return;
+  aux_unlink(a);
+  aux_orphan(a);
+  a->dispose_site = site;
+}
+
 static uint32_t aux_clear(uint32_t number)
 {
   struct gcx__aux *a = gcx__aux_of(number);

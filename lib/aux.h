@@ -35,7 +35,10 @@ struct gcx__aux *gcx__aux_of(uint32_t number);
  * memory or if it is disposed. */
 struct gcx__aux *gcx__aux_have_locked(uint32_t number);
 
-/* The record goes: so does its entry. */
+/* The object was disposed at @site, but its entry stays. */
+void gcx__aux_detach_locked(uint32_t number, uint32_t site);
+
+/* The record goes, or needs its entry no more. */
 void gcx__aux_release_locked(uint32_t number);
 void gcx__aux_release_stopped(uint32_t number);
 

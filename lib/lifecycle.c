@@ -152,22 +152,26 @@ static void lifecycle_wait_for(uint32_t number)
 
 /* ---- running the functions */
 
-/* State DISPOSED, whatever flags came up meanwhile; the dispose site is kept in
- * the aux entry if there is one, else in the link. */
+/* State DISPOSED, whatever flags came up meanwhile. The object leaves its owner's
+ * list, and its aux entry goes; only the size of a very large one has to stay,
+ * and the dispose site is then kept with it, else in the link. */
 static void lifecycle_set_disposed(uint32_t number, uint32_t site)
 {
-  struct gcx__aux *a;
-  uint32_t state;
+  uint32_t state, drop = 0;
 
   gcx__lock(&gcx__aux_lock);
-  a = gcx__aux_of(number);
-  if (a != NULL)
-    a->dispose_site = site;
+  if ((gcx__record_state(number) & GCX_FLAG_BIG) != 0) {
+    gcx__aux_detach_locked(number, site);
+  } else {
+    gcx__aux_release_locked(number);
+    drop = GCX_FLAG_AUX;
+  }
   do
     state = gcx__record_state(number);
   while (!gcx__record_change(number, state,
-                             (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED));
-  if ((state & GCX_FLAG_AUX) == 0)
+                             (state & ~(GCX_STATE_MASK | drop)) |
+                                 GCX_STATE_DISPOSED));
+  if (drop != 0)
     gcx__record_at(number)->link = site;
   __atomic_fetch_add(&lifecycle_ended, 1, __ATOMIC_RELEASE);
   if (lifecycle_waits != NULL)
