@@ -23,10 +23,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -56,19 +54,23 @@ static char *const helper_environment[] = { helper_path_variable,
                                             helper_locale_variable, NULL };
 static char *const helper_arguments[] = { helper_name, helper_serve, NULL };
 
+/* By system call: libgcx interposes the C library's functions, which leave the
+ * collector's signals alone, and those leave two of their own alone. */
+HELPER_CHILD static void helper_mask(uint64_t mask, uint64_t *ret_before)
+{
+  (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, ret_before,
+                sizeof(mask));
+}
+
 /* Handlers of the program would run in its memory; what is ignored would stay so
- * across exec. Signals that can't be set (SIGKILL, libc's own) don't matter. */
+ * across exec. All zero is SIG_DFL, whatever the members' order. */
 HELPER_CHILD static void child_reset_signals(void)
 {
-  struct sigaction action;
-  sigset_t none;
+  static const unsigned long defaults[8];
 
-  memset(&action, 0, sizeof(action));
-  action.sa_handler = SIG_DFL;
   for (int sig = 1; sig < _NSIG; sig++)
-    (void)sigaction(sig, &action, NULL);
-  (void)sigemptyset(&none);
-  (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)syscall(SYS_rt_sigaction, sig, defaults, NULL, sizeof(uint64_t));
+  helper_mask(0, NULL);
 }
 
 /* Standard input and output are the socket, errors go nowhere, nothing else is
@@ -116,12 +118,11 @@ HELPER_CHILD static int child_start(void *arg)
 int gcx__helper_start(const char *path, int fd, char *stacks, pid_t *ret_pid)
 {
   struct helper_plan plan = { .path = path, .fd = fd };
-  sigset_t all, before;
+  uint64_t before = 0;
   pid_t between;
 
   plan.stack_top = stacks + GCX__HELPER_STACK_BYTES;
-  (void)sigfillset(&all);
-  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+  helper_mask(UINT64_MAX, &before);
   between = clone(child_start, stacks + GCX__HELPER_STACK_BYTES / 2,
                   CLONE_VM | CLONE_VFORK, &plan);
   if (between < 0)
@@ -129,7 +130,7 @@ int gcx__helper_start(const char *path, int fd, char *stacks, pid_t *ret_pid)
   else
     while (waitpid(between, NULL, __WCLONE) < 0 && errno == EINTR) {
     }
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  helper_mask(before, NULL);
   *ret_pid = plan.pid;
   return plan.error;
 }
