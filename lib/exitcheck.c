@@ -78,7 +78,7 @@ void gcx__exitcheck_run(void)
   if (why != NULL)
     gcx__report_note("indeterminate at exit: %s", why);
   gcx__report_summary();
-  if (gcx__opt.leak == GCX_LEAK_EXIT && gcx__report_count() > 0)
+  if (gcx__report_count() > 0)
     exitcheck_end((int)gcx__opt.exitcode);
   if (why != NULL && sets_status)
     exitcheck_end((int)GCX_MIN(gcx__opt.exitcode + 1, 255u));

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,16 @@ const char *gcx__getenv(const char *name)
   return gcx__is_secure() ? NULL : getenv(name);
 }
 
+/* A descriptor that does not block, and is full: false if it stays so. */
+static bool wait_writable(int fd)
+{
+  struct pollfd p = { .fd = fd, .events = POLLOUT };
+  struct timespec limit = { .tv_sec = 5 };
+
+  return syscall(SYS_ppoll, &p, 1, &limit, NULL, 0) > 0 &&
+         (p.revents & POLLOUT) != 0;
+}
+
 bool gcx__write(int fd, const void *bytes, size_t n)
 {
   const char *at = bytes;
@@ -109,7 +120,7 @@ bool gcx__write(int fd, const void *bytes, size_t n)
   while (n > 0) {
     long done = syscall(SYS_write, fd, at, n);
 
-    if (done < 0 && errno == EINTR) {
+    if (done < 0 && (errno == EINTR || (errno == EAGAIN && wait_writable(fd)))) {
       continue;
     }
     if (done <= 0) {
