@@ -10,7 +10,7 @@
 
 #include <gcx.h>
 
-#define SLOTS 8
+#define SLOTS 7
 #define ROUNDS 6
 #define LIMIT 40
 
