@@ -152,14 +152,26 @@ static void lifecycle_wait_for(uint32_t number)
 
 /* ---- running the functions */
 
+static bool lifecycle_owns_locked(uint32_t number)
+{
+  const struct gcx__aux *a = gcx__aux_of(number);
+
+  return a != NULL && a->first_child != 0;
+}
+
 /* State DISPOSED, whatever flags came up meanwhile. The object leaves its owner's
  * list, and its aux entry goes; only the size of a very large one has to stay,
- * and the dispose site is then kept with it, else in the link. */
-static void lifecycle_set_disposed(uint32_t number, uint32_t site)
+ * and the dispose site is then kept with it, else in the link. False if another
+ * thread had it own something meanwhile, unless it is @left for good. */
+static bool lifecycle_set_disposed(uint32_t number, uint32_t site, bool left)
 {
   uint32_t state, drop = 0;
 
   gcx__lock(&gcx__aux_lock);
+  if (!left && lifecycle_owns_locked(number)) {
+    gcx__unlock(&gcx__aux_lock);
+    return false;
+  }
   if ((gcx__record_state(number) & GCX_FLAG_BIG) != 0) {
     gcx__aux_detach_locked(number, site);
   } else {
@@ -177,22 +189,30 @@ static void lifecycle_set_disposed(uint32_t number, uint32_t site)
   if (lifecycle_waits != NULL)
     gcx__futex_wake(&lifecycle_ended);
   gcx__unlock(&gcx__aux_lock);
+  return true;
 }
 
-/* The frame is over: normally, or left by longjmp, pthread_exit, an exception. */
-static void lifecycle_frame_end(void *arg)
+/* False: there is something left to dispose. */
+static bool lifecycle_frame_end(struct gcx__dispose_frame *f, bool left)
 {
-  struct gcx__dispose_frame *f = arg;
-
-  if (f->done)
-    return;
+  if (!lifecycle_set_disposed(f->number, f->site, left))
+    return false;
   f->done = true;
   if (f->thread != NULL) {
     gcx__lock(&gcx__aux_lock);
     f->thread->disposing = f->outer;
     gcx__unlock(&gcx__aux_lock);
   }
-  lifecycle_set_disposed(f->number, f->site);
+  return true;
+}
+
+/* It was left by longjmp, pthread_exit, an exception. */
+static void lifecycle_frame_left(void *arg)
+{
+  struct gcx__dispose_frame *f = arg;
+
+  if (!f->done)
+    (void)lifecycle_frame_end(f, true);
 }
 
 static void lifecycle_wipe(uint32_t number)
@@ -220,7 +240,7 @@ static int lifecycle_run_types(const struct gcx_type *type, void *p)
 static int lifecycle_run(uint32_t number, enum gcx__end how, uint32_t site)
 {
   struct gcx__dispose_frame frame
-      __attribute__((cleanup(lifecycle_frame_end))) = {
+      __attribute__((cleanup(lifecycle_frame_left))) = {
         .thread = gcx__thread_self(), .number = number, .site = site
       };
   struct _pthread_cleanup_buffer buffer;
@@ -233,14 +253,15 @@ static int lifecycle_run(uint32_t number, enum gcx__end how, uint32_t site)
     frame.thread->disposing = &frame;
     gcx__unlock(&gcx__aux_lock);
   }
-  _pthread_cleanup_push(&buffer, lifecycle_frame_end, &frame);
+  _pthread_cleanup_push(&buffer, lifecycle_frame_left, &frame);
   if (how == GCX_END_DISPOSE)
     result =
         lifecycle_run_types(gcx__type_at(gcx__record_at(number)->type), p);
-  gcx__lifecycle_end_owned(number, site);
-  lifecycle_wipe(number);
+  do {
+    gcx__lifecycle_end_owned(number, site);
+    lifecycle_wipe(number);
+  } while (!lifecycle_frame_end(&frame, false));
   _pthread_cleanup_pop(&buffer, 0);
-  lifecycle_frame_end(&frame);
   GCX_KEEP(p);
   return result;
 }
