@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../include/gcx.h"
+#include <gcx.h>
 #include "check_main.h"
 #include "death.h"
 #include "object.h"
