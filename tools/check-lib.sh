@@ -35,22 +35,27 @@ need()
   exit 77
 }
 
-# list_files: what a clone or tarball consists of, one path a line, from $1
+# list_files: what a clone or tarball consists of, one path a line, from $1;
+# without git: text files that are in no build directory
 list_files()
 {
   (
     cd "$1" || exit 1
     if git rev-parse --show-prefix 2> /dev/null | grep -q '^$'; then
-      git ls-files --cached --others --exclude-standard
+      git ls-files
     else
-      find . -type d \( -name build -o -name 'build-*' -o -name .git \
-        -o -name autom4te.cache -o -name m4 -o -name .deps -o -name .libs \
-        -o -name coverage \) -prune -o -type f ! -name '*.o' ! -name '*.lo' ! -name '*.la' \
+      find . -type d \( -name .git -o -name autom4te.cache -o -name m4 \
+        -o -name .deps -o -name .libs -o -name build-aux -o -name coverage \
+        -o -exec test -e '{}/config.status' -a '{}' != . ';' \) -prune -o \
+        -type f ! -name '*.o' ! -name '*.lo' ! -name '*.la' \
         ! -name Makefile.in ! -name Makefile ! -name aclocal.m4 \
-        ! -name configure ! -name 'config.*' ! -name '*.log' ! -name '*.trs' \
-        -print | sed 's,^\./,,'
+        ! -name configure ! -name 'config.*' ! -name libtool ! -name gcx.pc \
+        ! -name '*.log' ! -name '*.trs' -print | sed 's,^\./,,'
     fi | while read -r list_path; do
-      [ -f "$list_path" ] && printf '%s\n' "$list_path"
+      if [ -f "$list_path" ] && { [ ! -s "$list_path" ] ||
+        grep -Iq . "$list_path"; }; then
+        printf '%s\n' "$list_path"
+      fi
     done | sort
   )
 }
