@@ -265,7 +265,8 @@ static void alloc_set_flag(uint32_t number, uint32_t flag, bool on)
 void gcx_suppress_finalize(void *p)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
-  uint32_t number = gcx__misuse_object(p, "gcx_suppress_finalize", false, &start);
+  uint32_t number =
+      gcx__misuse_object(p, "gcx_suppress_finalize", false, &start);
 
   if (number == 0)
     return;

@@ -113,7 +113,8 @@ static void aux_unlink(struct gcx__aux *a)
   previous = a->previous_sibling != 0 ? gcx__aux_of(a->previous_sibling) : NULL;
   next = a->next_sibling != 0 ? gcx__aux_of(a->next_sibling) : NULL;
   if (previous != NULL)
-    __atomic_store_n(&previous->next_sibling, a->next_sibling, __ATOMIC_RELEASE);
+    __atomic_store_n(&previous->next_sibling, a->next_sibling,
+                     __ATOMIC_RELEASE);
   else if (owner != NULL)
     __atomic_store_n(&owner->first_child, a->next_sibling, __ATOMIC_RELEASE);
   if (next != NULL)

@@ -35,10 +35,10 @@ struct classify {
   struct gcx__lost *scratch; /* for sorting */
   size_t count;
   struct gcx__graph graph;
-  uint32_t *entry;  /* graph index -> 1 + index in lost */
+  uint32_t *entry; /* graph index -> 1 + index in lost */
   uint32_t *starts;
   size_t start_count;
-  uint32_t head;    /* of the flood in progress */
+  uint32_t head; /* of the flood in progress */
 };
 
 /* ---- oldest first */
@@ -55,8 +55,7 @@ static uint32_t classify_origin(const struct classify *c)
   int32_t oldest = 0;
 
   for (size_t i = 1; i < c->count; i++) {
-    int32_t d =
-        (int32_t)(gcx__record_at(c->lost[i].number)->birth_order - any);
+    int32_t d = (int32_t)(gcx__record_at(c->lost[i].number)->birth_order - any);
 
     if (d < oldest)
       oldest = d;
@@ -126,8 +125,8 @@ static void classify_passes(struct classify *c)
     if (classify_has(c, c->starts[s], COLOUR_DIRECT))
       continue;
     c->head = c->starts[s];
-    gcx__graph_flood(&c->graph, classify_object(c, c->starts[s]),
-                     COLOUR_DIRECT, classify_reached, c);
+    gcx__graph_flood(&c->graph, classify_object(c, c->starts[s]), COLOUR_DIRECT,
+                     classify_reached, c);
   }
 }
 

@@ -9,7 +9,7 @@
 
 struct gcx__lost {
   uint32_t number;
-  uint32_t head;      /* index of the direct one that it was reached from; its
+  uint32_t head; /* index of the direct one that it was reached from; its
                          own index if it is direct */
 };
 

@@ -60,8 +60,8 @@ static GCX_NORETURN void exitcheck_end(int status)
 
 static bool exitcheck_is_wanted(void)
 {
-  return gcx__opt.exit_check != GCX_EXIT_OFF &&
-         gcx__opt.leak != GCX_LEAK_OFF && gcx__opt.leak != GCX_LEAK_DISPOSE;
+  return gcx__opt.exit_check != GCX_EXIT_OFF && gcx__opt.leak != GCX_LEAK_OFF &&
+         gcx__opt.leak != GCX_LEAK_DISPOSE;
 }
 
 void gcx__exitcheck_run(void)

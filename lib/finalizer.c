@@ -50,8 +50,7 @@ static bool finalizer_take_turn(void)
   uint32_t nobody = 0;
 
   return __atomic_compare_exchange_n(&finalizer_turn, &nobody, gcx__tid(),
-                                     false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE);
+                                     false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 /* Deal with everything that is queued; the caller has the turn. */
@@ -222,8 +221,8 @@ bool gcx__finalizer_wait(uint64_t timeout_ms)
       return false;
     if (!finalizer_has_thread() && finalizer_work_in_turn())
       continue;
-    s.timeout_ms = timeout_ms == UINT64_MAX ? 100
-                                            : GCX_MIN(timeout_ms - spent_ms, 100u);
+    s.timeout_ms =
+        timeout_ms == UINT64_MAX ? 100 : GCX_MIN(timeout_ms - spent_ms, 100u);
     (void)gcx__bdw_blocking(finalizer_sleep_done, &s);
   }
 }

@@ -38,8 +38,8 @@ struct finding_set {
   size_t capacity;
   uint32_t *slots; /* 1 + index */
   size_t slot_count;
-  uint32_t *of;    /* index in the batch -> 1 + index of its report */
-  size_t bytes;    /* of the mapping, which begins at reports */
+  uint32_t *of; /* index in the batch -> 1 + index of its report */
+  size_t bytes; /* of the mapping, which begins at reports */
 };
 
 static size_t finding_slots_for(size_t n)
@@ -70,7 +70,8 @@ static struct gcx_report *finding_of(struct finding_set *s, uint32_t number,
                                      bool *ret_is_new, uint32_t *ret_index)
 {
   const struct gcx__record *r = gcx__record_at(number);
-  uint64_t h = ((uint64_t)r->site << 32 | r->type) * UINT64_C(0x9E3779B97F4A7C15);
+  uint64_t h =
+      ((uint64_t)r->site << 32 | r->type) * UINT64_C(0x9E3779B97F4A7C15);
 
   for (uint64_t i = h >> 20;; i++) {
     uint32_t *slot = &s->slots[i & (s->slot_count - 1)];
@@ -160,7 +161,8 @@ static void finding_report(const struct gcx__batch *b, struct gcx__lost *lost,
 
   if (!finding_set_init(&s, n)) {
     gcx__report_note("%zu objects were lost at collection %u, but there is no "
-                     "memory for their reports", n, b->stop);
+                     "memory for their reports",
+                     n, b->stop);
     return;
   }
   finding_group(&s, lost, n);
@@ -228,7 +230,8 @@ void gcx__finding_process(const struct gcx__batch *b)
 
   if (lost == NULL) {
     gcx__report_note("%zu objects were lost at collection %u, but there is no "
-                     "memory to look at them", b->count, b->stop);
+                     "memory to look at them",
+                     b->count, b->stop);
     return;
   }
   if (n > 0) {
@@ -245,8 +248,8 @@ void gcx__finding_process(const struct gcx__batch *b)
 
 static bool finding_is_undisposed(uint32_t number)
 {
-  const uint32_t exempt = GCX_FLAG_OPTIONAL | GCX_FLAG_SUPPRESSED |
-                          GCX_FLAG_CANARY;
+  const uint32_t exempt =
+      GCX_FLAG_OPTIONAL | GCX_FLAG_SUPPRESSED | GCX_FLAG_CANARY;
   uint32_t state = gcx__record_state(number);
 
   return (state & GCX_STATE_MASK) == GCX_STATE_LIVE && (state & exempt) == 0 &&

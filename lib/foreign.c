@@ -20,9 +20,9 @@
 
 static uintptr_t *foreign_slots; /* visited: open addressing, hidden, 0: free */
 static uintptr_t *foreign_queue; /* visited, in order; first those queued */
-static size_t foreign_count;     /* entries of the queue; may exceed the maximum */
-static bool foreign_known;       /* the walk was complete */
-static bool foreign_dirty;       /* there is something in the slots */
+static size_t foreign_count; /* entries of the queue; may exceed the maximum */
+static bool foreign_known;   /* the walk was complete */
+static bool foreign_dirty;   /* there is something in the slots */
 static uintptr_t foreign_low GCX_NOT_A_ROOT;
 static uintptr_t foreign_high GCX_NOT_A_ROOT;
 

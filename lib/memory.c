@@ -44,8 +44,7 @@ struct memory_range {
 };
 
 /* Complements. An entry counts once `low` is not 0. */
-static struct memory_range
-    memory_excluded[MEMORY_EXCLUDED_MAX] GCX_NOT_A_ROOT;
+static struct memory_range memory_excluded[MEMORY_EXCLUDED_MAX] GCX_NOT_A_ROOT;
 static uint32_t memory_excluded_count;
 
 static struct memory_range *memory_holes;

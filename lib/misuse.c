@@ -37,8 +37,7 @@ static void misuse_touches(struct gcx_report *r, uint32_t number)
   if (a != NULL && a->touches != NULL) {
     r->touches = GCX_MIN(a->touch_count, (uint32_t)GCX__REPORT_TOUCHES);
     for (uint32_t i = 0; i < r->touches; i++)
-      r->touch[i] =
-          a->touches[(a->touch_count - 1 - i) % GCX__REPORT_TOUCHES];
+      r->touch[i] = a->touches[(a->touch_count - 1 - i) % GCX__REPORT_TOUCHES];
   }
   gcx__unlock(&gcx__aux_lock);
 }
@@ -98,20 +97,23 @@ static void misuse_bad_pointer(const void *p, enum gcx__found found,
   switch (found) {
   case GCX_FOUND_INTERIOR:
     offset = (size_t)((uintptr_t)p - (uintptr_t)gcx__record_object(number));
-    misuse_detail(&r, "%s(%p): points %zu bytes into an object of %zu bytes at "
-                      "%p, not at its start",
+    misuse_detail(&r,
+                  "%s(%p): points %zu bytes into an object of %zu bytes at "
+                  "%p, not at its start",
                   function, p, offset, r.bytes, gcx__record_object(number));
     break;
   case GCX_FOUND_CORRUPT:
     r.id = GCX_REPORT_CORRUPT;
-    misuse_detail(&r, "%s(%p): the bytes behind the object's %zu were "
-                      "overwritten",
+    misuse_detail(&r,
+                  "%s(%p): the bytes behind the object's %zu were "
+                  "overwritten",
                   function, p, r.bytes);
     break;
   case GCX_FOUND_UNTRACKED:
-    misuse_detail(&r, "%s(%p): in the collected heap, but not a gcx object "
-                      "(allocated by the collector for somebody else, or given "
-                      "back)",
+    misuse_detail(&r,
+                  "%s(%p): in the collected heap, but not a gcx object "
+                  "(allocated by the collector for somebody else, or given "
+                  "back)",
                   function, p);
     break;
   case GCX_FOUND_NULL:
@@ -119,8 +121,9 @@ static void misuse_bad_pointer(const void *p, enum gcx__found found,
     break;
   case GCX_FOUND_FOREIGN:
   case GCX_FOUND:
-    misuse_detail(&r, "%s(%p): not in gcx's heap (malloc memory, a stack, "
-                      "static data, or no memory at all)",
+    misuse_detail(&r,
+                  "%s(%p): not in gcx's heap (malloc memory, a stack, "
+                  "static data, or no memory at all)",
                   function, p);
     break;
   }

@@ -12,7 +12,8 @@
 #include <link.h>
 #include <string.h>
 
-static void note_add_options(struct gcx__note *n, const char *text, size_t bytes)
+static void note_add_options(struct gcx__note *n, const char *text,
+                             size_t bytes)
 {
   size_t used = strlen(n->options);
   size_t length = strnlen(text, bytes);
@@ -70,7 +71,8 @@ static int note_of_object(struct dl_phdr_info *info, size_t bytes, void *arg)
     const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 
     if (p->p_type == PT_NOTE && p->p_align <= 4)
-      note_segment(arg, (const char *)(info->dlpi_addr + p->p_vaddr), p->p_memsz);
+      note_segment(arg, (const char *)(info->dlpi_addr + p->p_vaddr),
+                   p->p_memsz);
   }
   return 1;
 }

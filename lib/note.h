@@ -8,8 +8,8 @@
 #include "assert.h"
 
 struct gcx__note {
-  bool found;        /* the executable was compiled with gcx's headers */
-  bool debug;        /* a file of it without NDEBUG */
+  bool found;         /* the executable was compiled with gcx's headers */
+  bool debug;         /* a file of it without NDEBUG */
   char options[1024]; /* GCX_DEFAULT_OPTIONS of its files, ":" between */
 };
 

@@ -77,7 +77,8 @@ static void owner_unlink_locked(uint32_t owner, uint32_t child)
   previous = c->previous_sibling != 0 ? gcx__aux_of(c->previous_sibling) : NULL;
   next = c->next_sibling != 0 ? gcx__aux_of(c->next_sibling) : NULL;
   if (previous != NULL)
-    __atomic_store_n(&previous->next_sibling, c->next_sibling, __ATOMIC_RELEASE);
+    __atomic_store_n(&previous->next_sibling, c->next_sibling,
+                     __ATOMIC_RELEASE);
   else
     __atomic_store_n(&o->first_child, c->next_sibling, __ATOMIC_RELEASE);
   if (next != NULL)
@@ -111,9 +112,9 @@ void gcx_dispose_owned(void *owner)
   if (o == 0)
     return;
   t = gcx__thread_self();
-  gcx__lifecycle_end_owned(
-      o, gcx__opt.leak == GCX_LEAK_OFF || t == NULL ? 0
-                                                    : gcx__trace_site(t, &start));
+  gcx__lifecycle_end_owned(o, gcx__opt.leak == GCX_LEAK_OFF || t == NULL
+                                  ? 0
+                                  : gcx__trace_site(t, &start));
   GCX_KEEP(owner);
 }
 

@@ -120,7 +120,8 @@ bool gcx__write(int fd, const void *bytes, size_t n)
   while (n > 0) {
     long done = syscall(SYS_write, fd, at, n);
 
-    if (done < 0 && (errno == EINTR || (errno == EAGAIN && wait_writable(fd)))) {
+    if (done < 0 &&
+        (errno == EINTR || (errno == EAGAIN && wait_writable(fd)))) {
       continue;
     }
     if (done <= 0) {

@@ -45,7 +45,8 @@ static uint32_t record_take_one_locked(void)
 
   GCX_ASSERT(gcx__lock_held(&record_lock));
   if (record_free == 0)
-    record_free = __atomic_exchange_n(&record_freed_stopped, 0, __ATOMIC_ACQ_REL);
+    record_free =
+        __atomic_exchange_n(&record_freed_stopped, 0, __ATOMIC_ACQ_REL);
   n = record_free;
   if (n != 0) {
     record_free = gcx__record_at(n)->link;

@@ -65,7 +65,6 @@ static bool roots_whole;
 static uintptr_t *roots_suspended;
 static size_t roots_suspended_count;
 
-
 /* Present in a program built with AddressSanitizer. */
 extern void *__asan_get_current_fake_stack(void) __attribute__((weak));
 

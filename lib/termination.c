@@ -67,7 +67,7 @@ static void **termination_toggles; /* strong ones of this collection */
 static size_t termination_toggle_count;
 static struct termination_numbers termination_unmarked;
 static struct termination_numbers termination_lost; /* handed over in a batch */
-static size_t termination_garbage_begin; /* in the marker's queue */
+static size_t termination_garbage_begin;            /* in the marker's queue */
 static size_t termination_garbage_end;
 static struct gcx__batch *termination_spare; /* prepared before the stop */
 static struct gcx__batch *termination_found; /* of this collection */
@@ -328,7 +328,13 @@ static void termination_keep(uint32_t number)
 
 /* ---- the hook */
 
-enum termination_step { STEP_CLOSE, STEP_SHORT, STEP_FINAL, STEP_DEAD, STEP_LONG };
+enum termination_step {
+  STEP_CLOSE,
+  STEP_SHORT,
+  STEP_FINAL,
+  STEP_DEAD,
+  STEP_LONG
+};
 
 static void termination_step(enum termination_step which)
 {

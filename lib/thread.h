@@ -45,11 +45,11 @@ struct gcx__thread {
   size_t scan_register_count;
   void *start_argument; /* of a thread that has not begun: a root */
   void (*start)(void);  /* its function, cast; interpose.c knows the type */
-  bool is_marker;              /* bdwgc's own: listed for its stack alone */
-  bool is_gcx;                 /* gcx's own: unmaps nothing of the program's while
+  bool is_marker;       /* bdwgc's own: listed for its stack alone */
+  bool is_gcx;          /* gcx's own: unmaps nothing of the program's while
                                   bdwgc does not suspend it */
-  bool own_stack;              /* program made it (pthread_attr_setstack) */
-  bool scanned;                /* bdwgc knows the thread, scans its live stack */
+  bool own_stack;       /* program made it (pthread_attr_setstack) */
+  bool scanned;         /* bdwgc knows the thread, scans its live stack */
   bool start_is_bdwgc;  /* the collector's own start routine: it registers */
   uint32_t exit_rounds; /* calls of our key's destructor so far */
 };

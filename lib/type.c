@@ -41,8 +41,8 @@ static uint32_t type_find(const struct gcx_type *type)
   if (t == NULL)
     return 0;
   for (uint32_t i = type_hash(type);; i++) {
-    const struct gcx_type *found = __atomic_load_n(
-        &t->slot[i & (t->slots - 1)].type, __ATOMIC_ACQUIRE);
+    const struct gcx_type *found =
+        __atomic_load_n(&t->slot[i & (t->slots - 1)].type, __ATOMIC_ACQUIRE);
 
     if (found == type)
       return t->slot[i & (t->slots - 1)].number;
@@ -129,8 +129,8 @@ const struct gcx_type *gcx__type_at(uint32_t number)
 
 const char *gcx__type_fault(const struct gcx_type *type)
 {
-  const unsigned known = GCX_TYPE_ATOMIC | GCX_TYPE_CRITICAL | GCX_TYPE_SECRET |
-                         GCX_TYPE_OPTIONAL;
+  const unsigned known =
+      GCX_TYPE_ATOMIC | GCX_TYPE_CRITICAL | GCX_TYPE_SECRET | GCX_TYPE_OPTIONAL;
 
   if (type == NULL)
     return "the type is NULL";

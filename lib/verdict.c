@@ -28,7 +28,7 @@
 #define CANARIES 16
 #define CANARIES_ENOUGH 12
 
-static size_t verdict_checked;  /* findings counted by earlier checks */
+static size_t verdict_checked; /* findings counted by earlier checks */
 static uint32_t verdict_canaries_before;
 static uint32_t verdict_missed; /* stops without a verdict, already told */
 
@@ -36,7 +36,8 @@ static uint32_t verdict_missed; /* stops without a verdict, already told */
 
 void gcx__verdict_collect(uintptr_t sp, const uintptr_t *registers, size_t n)
 {
-  (void)gcx__thread_self(); /* a thread that bdwgc does not know can't collect */
+  (void)
+      gcx__thread_self(); /* a thread that bdwgc does not know can't collect */
   (void)gcx__bdw_check_hooks();
   gcx__roots_scan_from(sp, registers, n);
   gcx__bdw_clear_stack();
@@ -91,10 +92,10 @@ static GCX_NOINLINE void verdict_lose_one(bool pair)
   static const struct gcx__frame nowhere;
   void **a = gcx__object_alloc(sizeof(void *) * 3, GCX__ALIGN_MIN, 0,
                                GCX_FLAG_CANARY | GCX_FLAG_OPTIONAL, &nowhere);
-  void **b = pair ? gcx__object_alloc(sizeof(void *) * 3, GCX__ALIGN_MIN, 0,
-                                      GCX_FLAG_CANARY | GCX_FLAG_OPTIONAL,
-                                      &nowhere)
-                  : NULL;
+  void **b =
+      pair ? gcx__object_alloc(sizeof(void *) * 3, GCX__ALIGN_MIN, 0,
+                               GCX_FLAG_CANARY | GCX_FLAG_OPTIONAL, &nowhere)
+           : NULL;
 
   if (a != NULL && b != NULL) {
     a[0] = b;
@@ -128,7 +129,8 @@ void gcx__verdict_lose_canaries(void)
 
 bool gcx__verdict_canaries_found(void)
 {
-  return gcx__termination_canaries() - verdict_canaries_before >= CANARIES_ENOUGH;
+  return gcx__termination_canaries() - verdict_canaries_before >=
+         CANARIES_ENOUGH;
 }
 
 /* ---- obstacles */

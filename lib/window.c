@@ -22,7 +22,7 @@
 struct window_crumb {
   uint64_t sequence; /* 1 + index of the breadcrumb in this slot, 0: writing */
   uint32_t ms;
-  char text[sizeof ((struct gcx__moment *)0)->breadcrumb];
+  char text[sizeof((struct gcx__moment *)0)->breadcrumb];
 };
 
 static uint32_t window_ms[STOPS];

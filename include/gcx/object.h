@@ -143,8 +143,8 @@ GCX_API void *gcx_alloc_managed(size_t bytes) GCX_ALLOC_SIZE(1) GCX_WARN_UNUSED;
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: yes
  */
-GCX_API void *gcx_calloc(size_t n, size_t bytes) GCX_ALLOC_SIZE2(1, 2)
-    GCX_WARN_UNUSED GCX_ENDED_BY(gcx_dispose);
+GCX_API void *gcx_calloc(size_t n, size_t bytes)
+    GCX_ALLOC_SIZE2(1, 2) GCX_WARN_UNUSED GCX_ENDED_BY(gcx_dispose);
 
 /**
  * gcx_realloc - change the size of an object
@@ -164,8 +164,8 @@ GCX_API void *gcx_calloc(size_t n, size_t bytes) GCX_ALLOC_SIZE2(1, 2)
  *            in a signal handler: no
  * Allocates: yes
  */
-GCX_API void *gcx_realloc(void *p, size_t bytes) GCX_ALLOC_SIZE(2)
-    GCX_WARN_UNUSED;
+GCX_API void *gcx_realloc(void *p, size_t bytes)
+    GCX_ALLOC_SIZE(2) GCX_WARN_UNUSED;
 
 /**
  * gcx_aligned_alloc - gcx_alloc() at a multiple of an alignment
@@ -182,8 +182,8 @@ GCX_API void *gcx_realloc(void *p, size_t bytes) GCX_ALLOC_SIZE(2)
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: yes
  */
-GCX_API void *gcx_aligned_alloc(size_t align, size_t bytes) GCX_ALLOC_SIZE(2)
-    GCX_WARN_UNUSED GCX_ENDED_BY(gcx_dispose);
+GCX_API void *gcx_aligned_alloc(size_t align, size_t bytes)
+    GCX_ALLOC_SIZE(2) GCX_WARN_UNUSED GCX_ENDED_BY(gcx_dispose);
 
 /**
  * gcx_strdup - a copy of a string

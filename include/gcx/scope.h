@@ -58,7 +58,7 @@ GCX_API void *gcx_take(void *variable) GCX_WARN_UNUSED;
 
 #define GCX_PASTE2_(a, b) a##b
 #define GCX_PASTE_(a, b) GCX_PASTE2_(a, b)
-#define GCX_USING_(once, ...) \
+#define GCX_USING_(once, ...)        \
   for (int once = 1; once; once = 0) \
     for (gcx_auto __VA_ARGS__; once; once = 0)
 #define GCX_USING(...) \

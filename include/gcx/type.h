@@ -54,7 +54,9 @@ struct gcx_type {
 
 /* The form of an initialiser that C++ accepts too. */
 #define GCX_TYPE_INIT(name, size, flags, base, dispose, finalize, describe) \
-  { (name), (size), (flags), (base), (dispose), (finalize), (describe) }
+  {                                                                         \
+    (name), (size), (flags), (base), (dispose), (finalize), (describe)      \
+  }
 
 /**
  * gcx_new - a zeroed object of a type
@@ -87,8 +89,9 @@ GCX_API void *gcx_new(const struct gcx_type *type) GCX_WARN_UNUSED
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: yes
  */
-GCX_API void *gcx_new_extra(const struct gcx_type *type, size_t extra)
-    GCX_WARN_UNUSED GCX_ENDED_BY(gcx_dispose);
+GCX_API void *gcx_new_extra(const struct gcx_type *type,
+                            size_t extra) GCX_WARN_UNUSED
+    GCX_ENDED_BY(gcx_dispose);
 
 #ifdef __cplusplus
 }
