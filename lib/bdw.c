@@ -170,6 +170,11 @@ static void GC_CALLBACK bdw_on_push(void)
     bdw_pushed = true;
     bdw_cut_stack(__builtin_frame_address(0));
     bdw_hooks->push_roots();
+  } else if (bdw_push_chain.depth == 1 && !gcx__bdw_is_incremental() &&
+             bdw_hooks->push_roots_unseen != NULL) {
+    /* The world is stopped, or bdwgc would not push; the program has taken the
+     * hook that says so. Its objects must not be collected for that. */
+    bdw_hooks->push_roots_unseen();
   }
   if (i >= 0 && bdw_push_old[i] != NULL)
     bdw_push_old[i]();
@@ -212,20 +217,26 @@ static void GC_CALLBACK bdw_on_thread(GC_EventType event, void *id)
 }
 
 /* For each kind of hook: is ours the one that is called? If not, what is there
- * goes on the chain and ours in front of it. The getters and setters take the
+ * goes on the chain and ours in front of it. None there: nobody can pass on to
+ * what was on the chain any more. The getters and setters take the
  * collector's lock one by one; a hook that the program sets in between is found
  * the next time. */
-#define BDW_INSTALL(name, type, getter, setter, hook)      \
-  static bool bdw_install_##name(void)                     \
-  {                                                        \
-    type now = getter();                                   \
-    if (now == (hook))                                     \
-      return true;                                         \
-    if (bdw_##name##_chain.length < BDW_CHAIN_MAX) {       \
-      bdw_##name##_old[bdw_##name##_chain.length++] = now; \
-      setter(hook);                                        \
-    }                                                      \
-    return false;                                          \
+#define BDW_INSTALL(name, type, getter, setter, hook)                       \
+  static bool bdw_install_##name(void)                                      \
+  {                                                                         \
+    struct bdw_chain *chain = &bdw_##name##_chain;                          \
+    type now = getter();                                                    \
+    if (now == (hook))                                                      \
+      return true;                                                          \
+    if (now == NULL)                                                        \
+      chain->length = 0;                                                    \
+    if (chain->length == 0 || bdw_##name##_old[chain->length - 1] != now) { \
+      if (chain->length == BDW_CHAIN_MAX)                                   \
+        return false;                                                       \
+      bdw_##name##_old[chain->length++] = now;                              \
+    }                                                                       \
+    setter(hook);                                                           \
+    return false;                                                           \
   }
 
 BDW_INSTALL(event, GC_on_collection_event_proc, GC_get_on_collection_event,
@@ -441,7 +452,7 @@ size_t gcx__bdw_heap_bytes(void)
 
 void gcx__bdw_push(const void *low, const void *high)
 {
-  GCX_ASSERT(bdw_stopped);
+  GCX_ASSERT(bdw_push_chain.depth > 0);
   GC_push_all((void *)(uintptr_t)low, (void *)(uintptr_t)high);
 }
 

@@ -20,6 +20,8 @@ struct gcx__bdw_hooks {
   void (*before_stop)(void);           /* world running */
   void (*push_roots)(void);            /* stopped: after bdwgc's own; push with
                                  gcx__bdw_push() */
+  /* stopped: the same in a collection whose events the program has to itself */
+  void (*push_roots_unseen)(void);
   void (*mark_end)(bool roots_pushed); /* stopped: marking is complete */
   void (*reclaim_end)(void); /* world running: bdwgc's finalization is done */
   /* world running, before the stop: a toggle reference was answered strong */

@@ -369,6 +369,17 @@ void gcx__roots_push(void)
   gcx__bdw_push(low, high);
 }
 
+void gcx__roots_push_unseen(void)
+{
+  gcx__words_reserve();
+  if (gcx__opt.roots == GCX_ROOTS_ALL)
+    gcx__memory_reserve();
+  roots_suspended_count = 0;
+  roots_collected = false;
+  gcx__roots_push();
+  roots_collected = false;
+}
+
 bool gcx__roots_complete(void)
 {
   return roots_collected && roots_whole;

@@ -458,9 +458,18 @@ static void termination_reclaim_end(void)
   }
 }
 
+/* A collection whose end will not be seen: what live objects need all the same.
+ * Cells on thread caches would be given out twice. */
+static void termination_push_unseen(void)
+{
+  gcx__cells_mark_all();
+  gcx__roots_push_unseen();
+}
+
 const struct gcx__bdw_hooks gcx__termination_hooks = {
   .before_stop = termination_before_stop,
   .push_roots = gcx__roots_push,
+  .push_roots_unseen = termination_push_unseen,
   .thread_suspended = gcx__roots_note_suspended,
   .mark_end = termination_mark_end,
   .reclaim_end = termination_reclaim_end,

@@ -21,11 +21,11 @@
 
 struct window_crumb {
   uint64_t sequence; /* 1 + index of the breadcrumb in this slot, 0: writing */
-  uint32_t ms;
   char text[sizeof((struct gcx__moment *)0)->breadcrumb];
 };
 
 static uint32_t window_ms[STOPS];
+static uint64_t window_crumbs_at[STOPS]; /* breadcrumbs made by then */
 static uint32_t window_stops;
 static struct window_crumb window_crumbs[CRUMBS];
 static uint64_t window_next_crumb;
@@ -35,6 +35,8 @@ uint32_t gcx__window_stop(void)
   uint32_t n = window_stops + 1;
 
   window_ms[n % STOPS] = gcx__now_ms();
+  window_crumbs_at[n % STOPS] =
+      __atomic_load_n(&window_next_crumb, __ATOMIC_ACQUIRE);
   __atomic_store_n(&window_stops, n, __ATOMIC_RELEASE);
   return n;
 }
@@ -56,21 +58,17 @@ static bool window_read_crumb(uint64_t i, struct window_crumb *ret_crumb)
   return __atomic_load_n(&c->sequence, __ATOMIC_RELAXED) == i + 1;
 }
 
-/* Latest breadcrumb that is not younger than @ms. */
-static void window_crumb_before(uint32_t ms, struct gcx__moment *m)
+/* Latest of the first @next breadcrumbs. */
+static void window_crumb_before(uint64_t next, struct gcx__moment *m)
 {
-  uint64_t next = __atomic_load_n(&window_next_crumb, __ATOMIC_ACQUIRE);
   uint64_t oldest = next > CRUMBS ? next - CRUMBS : 0;
   struct window_crumb crumb;
 
-  for (uint64_t i = next; i > oldest; i--) {
-    if (!window_read_crumb(i - 1, &crumb))
-      continue;
-    if ((int32_t)(crumb.ms - ms) > 0)
-      continue;
-    __builtin_memcpy(m->breadcrumb, crumb.text, sizeof m->breadcrumb);
-    return;
-  }
+  for (uint64_t i = next; i > oldest; i--)
+    if (window_read_crumb(i - 1, &crumb)) {
+      __builtin_memcpy(m->breadcrumb, crumb.text, sizeof m->breadcrumb);
+      return;
+    }
 }
 
 void gcx__window_moment(uint32_t number, struct gcx__moment *ret_moment)
@@ -81,7 +79,7 @@ void gcx__window_moment(uint32_t number, struct gcx__moment *ret_moment)
   if (number == 0 || number > stops || stops - number >= STOPS)
     return;
   ret_moment->ms = window_ms[number % STOPS];
-  window_crumb_before(ret_moment->ms, ret_moment);
+  window_crumb_before(window_crumbs_at[number % STOPS], ret_moment);
 }
 
 void gcx__window_breadcrumb(const char *fmt, va_list ap)
@@ -91,7 +89,6 @@ void gcx__window_breadcrumb(const char *fmt, va_list ap)
   struct gcx__out o;
 
   __atomic_store_n(&c->sequence, 0, __ATOMIC_RELEASE);
-  c->ms = gcx__now_ms();
   gcx__out_init(&o, -1, c->text, sizeof c->text);
   gcx__out_vfmt(&o, fmt, ap);
   __atomic_store_n(&c->sequence, i + 1, __ATOMIC_RELEASE);

@@ -132,11 +132,27 @@ START_TEST(test_push_chained)
   }
 END_TEST
 
+static void GC_CALLBACK count_event_too(GC_EventType event)
+{
+  count_event(event);
+}
+
+START_TEST(test_replaced_often)
+  {
+    for (int i = 0; i < 100; i++) {
+      GC_set_on_collection_event(i % 2 == 0 ? count_event : NULL);
+      ck_assert(!gcx__bdw_check_hooks());
+    }
+    ck_assert_ptr_null(gcx__bdw_obstacle());
+    gcx__bdw_collect();
+  }
+END_TEST
+
 START_TEST(test_replaced_too_often)
   {
     gcx__opt.exit_check = GCX_EXIT_OFF;
     for (int i = 0; i < 20; i++) {
-      GC_set_on_collection_event(count_event);
+      GC_set_on_collection_event(i % 2 == 0 ? count_event : count_event_too);
       (void)gcx__bdw_check_hooks();
     }
     ck_assert_ptr_nonnull(gcx__bdw_obstacle());
@@ -399,6 +415,7 @@ static Suite *suite(void)
   tcase_add_test(c, test_event_replaced);
   tcase_add_test(c, test_event_chained);
   tcase_add_test(c, test_push_chained);
+  tcase_add_test(c, test_replaced_often);
   tcase_add_test(c, test_replaced_too_often);
   tcase_add_test(c, test_obstacles);
   tcase_add_test(c, test_finalizers);
