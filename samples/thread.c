@@ -9,7 +9,6 @@
  */
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <gcx.h>
 
@@ -30,7 +29,7 @@ static void *worker(void *arg)
 
   if (scratch_get() == NULL)
     return NULL;
-  strcpy(scratch_get(), text);
+  snprintf(scratch_get(), 256, "%s", text);
   gcx_collect(); /* held by thread-local storage: nothing is lost */
   return NULL;   /* without gcx_dispose(scratch) */
 }
