@@ -132,7 +132,7 @@ START_TEST(test_push_chained)
   }
 END_TEST
 
-static void GC_CALLBACK count_event_too(GC_EventType event)
+static void count_event_too(int event)
 {
   count_event(event);
 }
