@@ -393,12 +393,18 @@ size_t gcx__bdw_cell_bytes(const void *base)
   return GC_size(base);
 }
 
-bool gcx__bdw_is_atomic(const void *base)
+size_t gcx__bdw_scan_bytes(const void *base)
 {
   size_t bytes;
   int kind = GC_get_kind_and_size(base, &bytes);
 
-  return kind == GC_I_PTRFREE || kind == 3; /* 3: the same, uncollectable */
+  /* 3: the same, uncollectable */
+  return kind == GC_I_PTRFREE || kind == 3 ? 0 : bytes;
+}
+
+bool gcx__bdw_is_atomic(const void *base)
+{
+  return gcx__bdw_scan_bytes(base) == 0;
 }
 
 bool gcx__bdw_is_marked(const void *base)

@@ -17,8 +17,8 @@ enum gcx__kind { GCX_KIND_ATOMIC = 0, GCX_KIND_NORMAL = 1 };
 /* The hooks of a collection, in the order in which they come. All with the
  * collector's lock held. */
 struct gcx__bdw_hooks {
-  void (*before_stop)(void);           /* world running */
-  void (*push_roots)(void);            /* stopped: after bdwgc's own; push with
+  void (*before_stop)(void); /* world running */
+  void (*push_roots)(void);  /* stopped: after bdwgc's own; push with
                                  gcx__bdw_push() */
   /* stopped: the same in a collection whose events the program has to itself */
   void (*push_roots_unseen)(void);
@@ -58,7 +58,8 @@ void gcx__bdw_free(void *base);
 /* ---- questions; stopped: yes; no lock */
 void *gcx__bdw_base(const void *p); /* NULL: not in the collected heap */
 size_t gcx__bdw_cell_bytes(const void *base);
-bool gcx__bdw_is_atomic(const void *base); /* holds no pointers */
+bool gcx__bdw_is_atomic(const void *base);    /* holds no pointers */
+size_t gcx__bdw_scan_bytes(const void *base); /* may hold pointers: 0 or all */
 bool gcx__bdw_is_marked(const void *base);
 void gcx__bdw_set_mark(const void *base);
 /* Every address in the collected heap lies in [low, high). Stopped only. */

@@ -52,7 +52,11 @@ bool gcx__cells_refill(struct gcx__cells *c, enum gcx__kind kind,
 
   c->given[kind][granules] = 0;
   gcx__bdw_alloc_many(granules * GCX__CELL_GRANULE, kind, slot);
-  return *slot != NULL;
+  if (*slot == NULL)
+    return false;
+  c->inexact[kind][granules] =
+      gcx__bdw_cell_bytes(*slot) != granules * GCX__CELL_GRANULE;
+  return true;
 }
 
 void gcx__cells_put(struct gcx__cells *c, enum gcx__kind kind, void *cell,

@@ -15,10 +15,24 @@
 #define GCX__CELLS_NUMBERS 64
 #define GCX__CELLS_KEPT 1024 /* cells of a class put back before one is freed */
 
+/* The size of the cells in a piece of the collected heap, in which a tracked
+ * object was found since that collection: the object was alive then, so only the
+ * next one can give the piece back and divide it anew. */
+#define GCX__CELLS_PIECE 4096u
+#define GCX__CELLS_PIECES 64
+struct gcx__cells_piece {
+  uintptr_t piece; /* address / GCX__CELLS_PIECE */
+  uint32_t collection;
+  uint32_t bytes;
+};
+
 struct gcx__cells {
   void *free[2][GCX__CELLS_CLASSES]; /* [kind][granules], linked by word 0 */
   uint32_t given[2][GCX__CELLS_CLASSES]; /* back by gcx__cells_put() since the
                                             last refill */
+  bool inexact[2][GCX__CELLS_CLASSES]; /* may have larger cells: where bdwgc has
+                                          no block, it gives one of any size */
+  struct gcx__cells_piece pieces[GCX__CELLS_PIECES];
   uint32_t numbers[GCX__CELLS_NUMBERS];
   uint32_t number_count;
   uint32_t order; /* birth orders left to this thread: [order, order_end) */

@@ -81,8 +81,8 @@ static struct gcx__thread *lifecycle_disposer_locked(uint32_t number)
   return t;
 }
 
-static const struct lifecycle_wait *
-lifecycle_wait_of(const struct gcx__thread *t)
+static const struct lifecycle_wait *lifecycle_wait_of(
+    const struct gcx__thread *t)
 {
   const struct lifecycle_wait *w;
 
@@ -180,9 +180,8 @@ static bool lifecycle_set_disposed(uint32_t number, uint32_t site, bool left)
   }
   do
     state = gcx__record_state(number);
-  while (!gcx__record_change(number, state,
-                             (state & ~(GCX_STATE_MASK | drop)) |
-                                 GCX_STATE_DISPOSED));
+  while (!gcx__record_change(
+      number, state, (state & ~(GCX_STATE_MASK | drop)) | GCX_STATE_DISPOSED));
   if (drop != 0)
     gcx__record_at(number)->link = site;
   __atomic_fetch_add(&lifecycle_ended, 1, __ATOMIC_RELEASE);
@@ -255,8 +254,7 @@ static int lifecycle_run(uint32_t number, enum gcx__end how, uint32_t site)
   }
   _pthread_cleanup_push(&buffer, lifecycle_frame_left, &frame);
   if (how == GCX_END_DISPOSE)
-    result =
-        lifecycle_run_types(gcx__type_at(gcx__record_at(number)->type), p);
+    result = lifecycle_run_types(gcx__type_at(gcx__record_at(number)->type), p);
   do {
     gcx__lifecycle_end_owned(number, site);
     lifecycle_wipe(number);
@@ -298,7 +296,8 @@ static uint32_t lifecycle_take_child(uint32_t number, void **ret_object)
     child = gcx__aux_of(taken);
     GCX_ASSERT(child != NULL && child->owner == number);
     next = child->next_sibling != 0 ? gcx__aux_of(child->next_sibling) : NULL;
-    __atomic_store_n(&owner->first_child, child->next_sibling, __ATOMIC_RELEASE);
+    __atomic_store_n(&owner->first_child, child->next_sibling,
+                     __ATOMIC_RELEASE);
     if (next != NULL)
       next->previous_sibling = 0;
     child->owner = child->next_sibling = child->previous_sibling = 0;
@@ -341,9 +340,9 @@ int gcx__lifecycle_end(uint32_t number, enum gcx__end how, uint32_t site,
       return 0;
     }
     plain = lifecycle_is_plain(number, state);
-    if (gcx__record_change(number, state,
-                           flags | (plain ? GCX_STATE_DISPOSED
-                                          : GCX_STATE_DISPOSING))) {
+    if (gcx__record_change(
+            number, state,
+            flags | (plain ? GCX_STATE_DISPOSED : GCX_STATE_DISPOSING))) {
       if (ret_won != NULL)
         *ret_won = true;
       if (!plain)
@@ -355,15 +354,15 @@ int gcx__lifecycle_end(uint32_t number, enum gcx__end how, uint32_t site,
   }
 }
 
-void gcx__lifecycle_note_use(uint32_t number, const struct gcx__frame *start)
+void gcx__lifecycle_used_after_all(uint32_t number,
+                                   const struct gcx__frame *start)
 {
   uint32_t state = gcx__record_state(number);
   struct gcx_report r = { .id = GCX_REPORT_FALSE };
   struct gcx__thread *t;
 
-  if (GCX_LIKELY((state & GCX_STATE_MASK) != GCX_STATE_REPORTED))
-    return;
-  if (!gcx__record_change(number, state,
+  if ((state & GCX_STATE_MASK) != GCX_STATE_REPORTED ||
+      !gcx__record_change(number, state,
                           (state & ~GCX_STATE_MASK) | GCX_STATE_LIVE |
                               GCX_FLAG_FALSE))
     return;
@@ -381,30 +380,62 @@ void gcx__lifecycle_after_fork(void)
 
 /* ---- public */
 
+/* Nothing to run, wipe, tell or wait for: the compare-and-swap is all there is.
+ * False: it is not so simple, or somebody else was faster. */
+static inline bool lifecycle_end_simple(uint32_t number, uint32_t state,
+                                        uint32_t site)
+{
+  const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_OPTIONAL |
+                            GCX_FLAG_SUPPRESSED | GCX_FLAG_FALSE;
+  struct gcx__record *r = gcx__record_at(number);
+
+  if (r->type != 0 || (state & ~harmless) != GCX_STATE_LIVE ||
+      !gcx__record_change(number, state,
+                          (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED))
+    return false;
+  r->link = site;
+  return true;
+}
+
+static GCX_NOINLINE int lifecycle_call_disposed(uint32_t number,
+                                                enum gcx__end how,
+                                                const char *function,
+                                                const struct gcx__frame *start)
+{
+  if (gcx__opt.double_dispose != GCX_DOUBLE_IGNORE && how == GCX_END_DISPOSE)
+    gcx__misuse_disposed(GCX_REPORT_DOUBLE_DISPOSE, number, function, start);
+  return 0;
+}
+
+static uint32_t lifecycle_site(const struct gcx__frame *start)
+{
+  struct gcx__thread *t = gcx__thread_self();
+
+  return gcx__opt.leak == GCX_LEAK_OFF || t == NULL ? 0
+                                                    : gcx__trace_site(t, start);
+}
+
 /* What gcx_dispose(), gcx_close() and gcx_discard() share. */
-static int lifecycle_call(void *p, enum gcx__end how, const char *function,
-                          const struct gcx__frame *start)
+static inline int lifecycle_call(void *p, enum gcx__end how,
+                                 const char *function,
+                                 const struct gcx__frame *start)
 {
   uint32_t number = gcx__misuse_object(p, function, false, start);
-  struct gcx__thread *t;
-  uint32_t site;
+  uint32_t state, site;
   bool won = false;
-  int result;
+  int result = 0;
 
-  if (number == 0)
+  if (GCX_UNLIKELY(number == 0))
     return 0;
-  if (GCX_UNLIKELY((gcx__record_state(number) & GCX_STATE_MASK) ==
-                   GCX_STATE_DISPOSED)) {
-    if (gcx__opt.double_dispose != GCX_DOUBLE_IGNORE && how == GCX_END_DISPOSE)
-      gcx__misuse_disposed(GCX_REPORT_DOUBLE_DISPOSE, number, function, start);
-    return 0;
-  }
+  state = gcx__record_state(number);
+  if (GCX_UNLIKELY((state & GCX_STATE_MASK) == GCX_STATE_DISPOSED))
+    return lifecycle_call_disposed(number, how, function, start);
   gcx__lifecycle_note_use(number, start);
-  t = gcx__thread_self();
-  site = gcx__opt.leak == GCX_LEAK_OFF || t == NULL
-             ? 0
-             : gcx__trace_site(t, start);
-  result = gcx__lifecycle_end(number, how, site, &won);
+  site = lifecycle_site(start);
+  if (GCX_LIKELY(lifecycle_end_simple(number, state, site)))
+    won = true;
+  else
+    result = gcx__lifecycle_end(number, how, site, &won);
   if (won && gcx__opt.quarantine == 0)
     gcx__object_free(number);
   GCX_KEEP(p);

@@ -26,7 +26,16 @@ void gcx__lifecycle_dispose(void *p, const char *function,
 
 /* The program has used @number: if it had been reported as lost, the report was
  * false, and that is said. */
-void gcx__lifecycle_note_use(uint32_t number, const struct gcx__frame *start);
+void gcx__lifecycle_used_after_all(uint32_t number,
+                                   const struct gcx__frame *start);
+
+static inline void gcx__lifecycle_note_use(uint32_t number,
+                                           const struct gcx__frame *start)
+{
+  if (GCX_UNLIKELY((gcx__record_state(number) & GCX_STATE_MASK) ==
+                   GCX_STATE_REPORTED))
+    gcx__lifecycle_used_after_all(number, start);
+}
 
 /* Dispose what @number owns, latest first. */
 void gcx__lifecycle_end_owned(uint32_t number, uint32_t site);

@@ -21,12 +21,9 @@
 
 #include "platform.h"
 
-struct lock_list {
-  uint32_t n;
-  const struct gcx__lock *held[GCX_RANK_COUNT];
-};
-
-static __thread struct lock_list lock_mine
+__thread uint32_t gcx__lock_held_count
+    __attribute__((tls_model("initial-exec")));
+static __thread const struct gcx__lock *lock_held[GCX_RANK_COUNT]
     __attribute__((tls_model("initial-exec")));
 static uint64_t lock_count;
 static struct gcx__lock *lock_known[GCX_RANK_COUNT];
@@ -35,16 +32,16 @@ static enum gcx__rank highest_rank_held(void)
 {
   enum gcx__rank highest = 0;
 
-  for (uint32_t i = 0; i < lock_mine.n; i++) {
-    highest = GCX_MAX(highest, lock_mine.held[i]->rank);
+  for (uint32_t i = 0; i < gcx__lock_held_count; i++) {
+    highest = GCX_MAX(highest, lock_held[i]->rank);
   }
   return highest;
 }
 
 static void list_add(struct gcx__lock *l)
 {
-  GCX_ASSERT(lock_mine.n < GCX_ARRAY_LENGTH(lock_mine.held));
-  lock_mine.held[lock_mine.n++] = l;
+  GCX_ASSERT(gcx__lock_held_count < GCX_ARRAY_LENGTH(lock_held));
+  lock_held[gcx__lock_held_count++] = l;
   __atomic_store_n(&l->holder, gcx__tid(), __ATOMIC_RELAXED);
 }
 
@@ -63,11 +60,11 @@ static void lock_enter_known(struct gcx__lock *l)
 /* True if @l was on the list. Locks may be released in any order. */
 static bool list_remove(const struct gcx__lock *l)
 {
-  for (uint32_t i = lock_mine.n; i > 0; i--) {
-    if (lock_mine.held[i - 1] == l) {
-      memmove(&lock_mine.held[i - 1], &lock_mine.held[i],
-              (lock_mine.n - i) * sizeof(lock_mine.held[0]));
-      lock_mine.n--;
+  for (uint32_t i = gcx__lock_held_count; i > 0; i--) {
+    if (lock_held[i - 1] == l) {
+      memmove(&lock_held[i - 1], &lock_held[i],
+              (gcx__lock_held_count - i) * sizeof(lock_held[0]));
+      gcx__lock_held_count--;
       return true;
     }
   }
@@ -110,8 +107,8 @@ void gcx__unlock(struct gcx__lock *l)
 
 bool gcx__lock_held(const struct gcx__lock *l)
 {
-  for (uint32_t i = 0; i < lock_mine.n; i++) {
-    if (lock_mine.held[i] == l) {
+  for (uint32_t i = 0; i < gcx__lock_held_count; i++) {
+    if (lock_held[i] == l) {
       return true;
     }
   }
@@ -157,11 +154,6 @@ void gcx__lock_reinit_all(void)
       gcx__lock_reinit(lock_of_rank(rank));
     }
   }
-}
-
-bool gcx__lock_any_held(void)
-{
-  return lock_mine.n != 0;
 }
 
 uint64_t gcx__lock_count(void)

@@ -56,7 +56,12 @@ void gcx__lock_all(void);
 void gcx__unlock_all(void);
 void gcx__lock_reinit_all(void);
 /* Any gcx lock held by the calling thread? (no unwinding then) */
-bool gcx__lock_any_held(void);
+extern __thread uint32_t gcx__lock_held_count
+    __attribute__((tls_model("initial-exec")));
+static inline bool gcx__lock_any_held(void)
+{
+  return gcx__lock_held_count != 0;
+}
 /* How often gcx__lock() was called by this process; for the test that the hit
  * path takes none. */
 uint64_t gcx__lock_count(void);

@@ -18,6 +18,8 @@
 
 /* Smallest cell of the collector, bytes. */
 #define GRANULE 16
+/* Objects of which the words are fetched before they are scanned. */
+#define AHEAD 8
 
 bool gcx__marker_reserve(struct gcx__marker *m, size_t heap_bytes)
 {
@@ -67,12 +69,9 @@ void gcx__marker_add(struct gcx__marker *m, void *base)
 static void marker_scan(struct gcx__marker *m, void *base)
 {
   const uintptr_t *word = base;
-  const uintptr_t *end;
+  const uintptr_t *end = word + gcx__bdw_scan_bytes(base) / sizeof *word;
   uintptr_t span = m->high - m->low;
 
-  if (gcx__bdw_is_atomic(base))
-    return;
-  end = word + gcx__bdw_cell_bytes(base) / sizeof *word;
   for (; word < end; word++) {
     void *target;
 
@@ -89,6 +88,8 @@ void gcx__marker_drain(struct gcx__marker *m)
   while (m->scanned < m->marked) {
     void *base = m->queue[m->scanned++];
 
+    if (m->marked - m->scanned >= AHEAD)
+      __builtin_prefetch(m->queue[m->scanned + AHEAD - 1]);
     if (m->edges != NULL)
       m->edges(m, base);
     marker_scan(m, base);

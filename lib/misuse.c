@@ -131,8 +131,8 @@ static void misuse_bad_pointer(const void *p, enum gcx__found found,
   gcx__report(&r, 1, true);
 }
 
-uint32_t gcx__misuse_object(const void *p, const char *function,
-                            bool null_is_bad, const struct gcx__frame *start)
+uint32_t gcx__misuse_find(const void *p, const char *function, bool null_is_bad,
+                          const struct gcx__frame *start)
 {
   uint32_t number = 0;
   enum gcx__found found = gcx__object_find(p, &number);

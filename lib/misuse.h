@@ -8,11 +8,22 @@
 #include "object.h"
 #include "report.h"
 
+uint32_t gcx__misuse_find(const void *p, const char *function, bool null_is_bad,
+                          const struct gcx__frame *start);
+
 /* Record of the object @p, for the public function @function. 0 if @p is NULL
  * (silently, unless @null_is_bad) or no object: then a report was made, and the
  * process goes on only if policy lets it. */
-uint32_t gcx__misuse_object(const void *p, const char *function,
-                            bool null_is_bad, const struct gcx__frame *start);
+static inline uint32_t gcx__misuse_object(const void *p, const char *function,
+                                          bool null_is_bad,
+                                          const struct gcx__frame *start)
+{
+  uint32_t number = gcx__object_recall(p);
+
+  return GCX_LIKELY(number != 0)
+             ? number
+             : gcx__misuse_find(p, function, null_is_bad, start);
+}
 
 /* Fill what is known about @number: type, size, birth, touches, description. */
 void gcx__misuse_describe(struct gcx_report *r, uint32_t number);

@@ -24,35 +24,29 @@
 #include "start.h"
 #include "trace.h"
 
-#define TRAILER sizeof(struct gcx__trailer)
 /* Larger requests can't succeed and must not overflow on the way. */
 #define BYTES_MAX (SIZE_MAX / 4)
 
 void (*gcx__object_on_refill)(void);
 
-static uint32_t object_check(const void *p, uint32_t number)
-{
-  uint64_t h = ((uintptr_t)p >> 4) ^ ((uint64_t)number << 32);
-
-  h *= UINT64_C(0x9E3779B97F4A7C15);
-  return (uint32_t)(h >> 32) | 1u; /* zeroed memory never matches */
-}
-
-static struct gcx__trailer *object_trailer(const void *base)
-{
-  uintptr_t end = (uintptr_t)base + gcx__bdw_cell_bytes(base);
-
-  return (struct gcx__trailer *)(end - TRAILER);
-}
+#define TRAILER sizeof(struct gcx__trailer)
 
 uint32_t gcx__object_number(const void *base)
 {
-  const struct gcx__trailer *t = object_trailer(base);
-  uint32_t n = t->number;
+  return gcx__object_number_in(base, gcx__bdw_cell_bytes(base));
+}
 
-  if (t->check != object_check(base, n) || !gcx__record_exists(n))
-    return 0;
-  return gcx__record_object(n) == base ? n : 0;
+static void object_remember(const void *p)
+{
+  struct gcx__cells_piece *m = gcx__object_piece(p);
+  size_t cell = gcx__bdw_cell_bytes(p);
+
+  if (m != NULL && cell <= GCX__CELLS_PIECE / 2)
+    *m = (struct gcx__cells_piece){
+      .piece = (uintptr_t)p / GCX__CELLS_PIECE,
+      .collection = (uint32_t)gcx__bdw_collections(),
+      .bytes = (uint32_t)cell,
+    };
 }
 
 /* Slow: is it one of ours whose trailer was overwritten? */
@@ -77,7 +71,8 @@ enum gcx__found gcx__object_find(const void *p, uint32_t *ret_number)
   if (base == NULL)
     return GCX_FOUND_FOREIGN;
   n = gcx__object_number(base);
-  if (GCX_LIKELY(n != 0 && base == p)) {
+  if (n != 0 && base == p) {
+    object_remember(p);
     *ret_number = n;
     return GCX_FOUND;
   }
@@ -144,26 +139,37 @@ static void *object_large_cell(size_t cell, size_t align, enum gcx__kind kind)
   return list;
 }
 
-/* A zeroed cell; NULL without memory. */
-static void *object_cell(struct gcx__cells *c, size_t bytes, size_t align,
-                         enum gcx__kind kind)
+/* The collector's cells of kind NORMAL are zeroed but for the link; those that
+ * gcx__object_free() put back as well. */
+static inline void object_clear(void *p, size_t cell, enum gcx__kind kind)
+{
+  *(void **)p = NULL;
+  if (GCX_UNLIKELY(kind == GCX_KIND_ATOMIC))
+    memset(p, 0, cell);
+}
+
+static inline enum gcx__kind object_kind(uint32_t flags)
+{
+  return (flags & GCX_FLAG_ATOMIC) != 0 ? GCX_KIND_ATOMIC : GCX_KIND_NORMAL;
+}
+
+/* A zeroed cell and its size; NULL without memory. */
+static inline void *object_cell(struct gcx__cells *c, size_t bytes,
+                                size_t align, enum gcx__kind kind,
+                                size_t *ret_cell)
 {
   size_t cell = object_cell_bytes(bytes, align);
-  void *p;
+  size_t granules = cell / GCX__CELL_GRANULE;
+  bool cached = GCX_LIKELY(cell <= GCX__CELLS_MAX);
+  void *p = cached ? object_cached_cell(c, kind, granules)
+                   : object_large_cell(cell, align, kind);
 
-  if (GCX_LIKELY(cell <= GCX__CELLS_MAX)) {
-    p = object_cached_cell(c, kind, cell / GCX__CELL_GRANULE);
-    if (GCX_LIKELY(p != NULL))
-      memset(p, 0, cell);
-    return p;
-  }
-  p = object_large_cell(cell, align, kind);
-  if (p == NULL)
+  if (GCX_UNLIKELY(p == NULL))
     return NULL;
-  if (kind == GCX_KIND_ATOMIC)
-    memset(p, 0, gcx__bdw_cell_bytes(p));
-  else
-    *(void **)p = NULL;
+  if (GCX_UNLIKELY(!cached || c->inexact[kind][granules]))
+    cell = gcx__bdw_cell_bytes(p);
+  object_clear(p, cell, kind);
+  *ret_cell = cell;
   return p;
 }
 
@@ -188,12 +194,12 @@ static void object_return_number(struct gcx__cells *c, uint32_t number)
     gcx__record_give(&number, 1);
 }
 
-static void object_tag(void *p, uint32_t number)
+static void object_tag(void *p, size_t cell, uint32_t number)
 {
-  struct gcx__trailer *t = object_trailer(p);
+  struct gcx__trailer *t = gcx__object_trailer(p, cell);
 
   t->number = number;
-  t->check = object_check(p, number);
+  t->check = gcx__object_check(p, number);
 }
 
 /* A size of 4 GiB and more lies in the side table. False: no memory. */
@@ -231,27 +237,41 @@ void gcx__object_set_bytes(uint32_t number, size_t bytes)
   (void)object_note_bytes(number, bytes);
 }
 
-static void object_fill(uint32_t number, struct gcx__thread *t,
-                        struct gcx__cells *c, uint32_t type, uint32_t flags,
-                        uint32_t site)
+/* False: no memory. */
+static inline bool object_fill(struct gcx__record *r, uint32_t number,
+                               const struct gcx__record *birth, size_t bytes)
 {
-  struct gcx__record *r = gcx__record_at(number);
-
-  r->type = type;
-  r->site = site;
-  r->tid = t->tid;
-  r->birth_ms = gcx__opt.leak == GCX_LEAK_OFF ? 0 : gcx__now_ms();
-  if (GCX_UNLIKELY(c->order == c->order_end))
-    gcx__cells_refill_order(c);
-  r->birth_order = c->order++;
-  r->link = 0;
-  r->state = GCX_STATE_LIVE | flags;
+  *r = *birth;
+  return GCX_LIKELY(bytes <= UINT32_MAX) || object_note_bytes(number, bytes);
 }
 
-static void *object_no_memory(void)
+static inline uint32_t object_order(struct gcx__cells *c)
 {
+  if (GCX_UNLIKELY(c->order == c->order_end))
+    gcx__cells_refill_order(c);
+  return c->order++;
+}
+
+/* An allocation that has come as far as @number, 0: not even so far. */
+static GCX_NOINLINE void *object_no_memory(struct gcx__cells *c,
+                                           uint32_t number)
+{
+  if (number != 0)
+    object_return_number(c, number);
   errno = ENOMEM;
   return NULL;
+}
+
+/* Where, when and by whom. */
+static inline void object_born(struct gcx__record *birth, struct gcx__thread *t,
+                               const struct gcx__frame *start)
+{
+  birth->tid = t->tid;
+  if (gcx__opt.leak == GCX_LEAK_OFF)
+    return;
+  birth->birth_ms = gcx__now_ms();
+  if ((birth->state & GCX_FLAG_OPTIONAL) == 0)
+    birth->site = gcx__trace_site(t, start);
 }
 
 /* First allocation of a thread, perhaps of the process. */
@@ -269,34 +289,31 @@ void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
 {
   struct gcx__thread *t = gcx__thread_current;
   struct gcx__cells *c = t != NULL ? t->cells : NULL;
-  uint32_t site, number;
+  struct gcx__record birth = { .type = type, .state = GCX_STATE_LIVE | flags };
+  struct gcx__record_chunk *chunk;
+  uint32_t number;
+  size_t cell;
   void *p;
 
   if (GCX_UNLIKELY(c == NULL))
     c = object_first();
   if (GCX_UNLIKELY(c == NULL || bytes > BYTES_MAX))
-    return object_no_memory();
-  t = gcx__thread_current;
-  site = gcx__opt.leak == GCX_LEAK_OFF || (flags & GCX_FLAG_OPTIONAL) != 0
-             ? 0
-             : gcx__trace_site(t, start);
+    return object_no_memory(c, 0);
+  object_born(&birth, gcx__thread_current, start);
+  birth.bytes = (uint32_t)GCX_MIN(bytes, (size_t)UINT32_MAX);
   number = object_take_number(c);
   if (GCX_UNLIKELY(number == 0))
-    return object_no_memory();
-  p = object_cell(c, bytes, align,
-                  (flags & GCX_FLAG_ATOMIC) != 0 ? GCX_KIND_ATOMIC
-                                                 : GCX_KIND_NORMAL);
-  if (GCX_UNLIKELY(p == NULL)) {
-    object_return_number(c, number);
-    return object_no_memory();
-  }
-  object_fill(number, t, c, type, flags, site);
-  if (GCX_UNLIKELY(!object_note_bytes(number, bytes))) {
-    object_return_number(c, number);
-    return object_no_memory();
-  }
-  object_tag(p, number);
-  gcx__record_publish(number, p);
+    return object_no_memory(c, 0);
+  p = object_cell(c, bytes, align, object_kind(flags), &cell);
+  if (GCX_UNLIKELY(p == NULL))
+    return object_no_memory(c, number);
+  birth.birth_order = object_order(c);
+  chunk = gcx__record_chunk_of(number);
+  if (GCX_UNLIKELY(
+          !object_fill(gcx__record_in(chunk, number), number, &birth, bytes)))
+    return object_no_memory(c, number);
+  object_tag(p, cell, number);
+  gcx__record_publish_at(gcx__record_hot_in(chunk, number), p);
   return p;
 }
 
@@ -309,7 +326,7 @@ static void object_leave_shell(void *old, uint32_t shell, uint32_t number)
   r->link = 0;
   r->state = GCX_STATE_DISPOSED;
   r->bytes = (uint32_t)GCX_MIN(gcx__object_bytes(number), (size_t)UINT32_MAX);
-  object_tag(old, shell);
+  object_tag(old, gcx__bdw_cell_bytes(old), shell);
   gcx__record_publish(shell, old);
 }
 
@@ -330,7 +347,7 @@ void *gcx__object_move(uint32_t number, size_t bytes,
   memcpy(p, old, GCX_MIN(had, bytes));
   shell = gcx__object_number(p);
   gcx__record_unpublish(shell);
-  object_tag(p, number);
+  object_tag(p, gcx__bdw_cell_bytes(p), number);
   gcx__record_publish(number, p);
   object_leave_shell(old, shell, number);
   gcx__object_set_bytes(number, bytes);
@@ -339,24 +356,35 @@ void *gcx__object_move(uint32_t number, size_t bytes,
   return p;
 }
 
-void gcx__object_free(uint32_t number)
+static void object_release_aux(uint32_t number)
 {
-  struct gcx__thread *t = gcx__thread_self();
-  void *p = gcx__record_object(number);
-  size_t cell = gcx__bdw_cell_bytes(p);
-  enum gcx__kind kind =
-      gcx__bdw_is_atomic(p) ? GCX_KIND_ATOMIC : GCX_KIND_NORMAL;
-
+  if (GCX_LIKELY((gcx__record_state(number) & GCX_FLAG_AUX) == 0))
+    return;
   gcx__lock(&gcx__aux_lock);
   gcx__aux_release_locked(number);
   gcx__unlock(&gcx__aux_lock);
+}
+
+void gcx__object_free(uint32_t number)
+{
+  struct gcx__thread *t = gcx__thread_self();
+  enum gcx__kind kind = object_kind(gcx__record_state(number));
+  void *p = gcx__record_object(number);
+  size_t cell = gcx__object_cell(p);
+
+  if (GCX_UNLIKELY(cell == 0))
+    cell = gcx__bdw_cell_bytes(p);
+  object_release_aux(number);
   gcx__record_unpublish(number);
-  memset(object_trailer(p), 0, TRAILER);
   if (t == NULL || t->cells == NULL) {
     gcx__record_give(&number, 1);
     gcx__bdw_free(p);
     return;
   }
   object_return_number(t->cells, number);
+  if (kind == GCX_KIND_NORMAL)
+    memset(p, 0, cell);
+  else
+    memset(gcx__object_trailer(p, cell), 0, TRAILER);
   gcx__cells_put(t->cells, kind, p, cell);
 }

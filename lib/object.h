@@ -12,6 +12,7 @@
 #include "../include/gcx/object.h"
 #include "../include/gcx/type.h"
 #include "bdw.h"
+#include "cells.h"
 #include "record.h"
 #include "unwind.h"
 
@@ -29,6 +30,69 @@ enum gcx__found {
                           back */
   GCX_FOUND_CORRUPT,   /* gcx's, but the end of its cell was overwritten */
 };
+
+static inline uint32_t gcx__object_check(const void *p, uint32_t number)
+{
+  uint64_t h = ((uintptr_t)p >> 4) ^ ((uint64_t)number << 32);
+
+  h *= UINT64_C(0x9E3779B97F4A7C15);
+  return (uint32_t)(h >> 32) | 1u; /* zeroed memory never matches */
+}
+
+static inline struct gcx__trailer *gcx__object_trailer(const void *base,
+                                                       size_t cell)
+{
+  return (struct gcx__trailer *)((uintptr_t)base + cell -
+                                 sizeof(struct gcx__trailer));
+}
+
+/* Record of the cell of so many bytes, 0 if it is not a tracked object. */
+static inline uint32_t gcx__object_number_in(const void *base, size_t cell)
+{
+  const struct gcx__trailer *t = gcx__object_trailer(base, cell);
+  uint32_t n = t->number;
+
+  if (t->check != gcx__object_check(base, n) || !gcx__record_exists(n))
+    return 0;
+  return gcx__record_object(n) == base ? n : 0;
+}
+
+/* ---- from a pointer to a record, without asking the collector
+ *
+ * A thread remembers the size of the cells of the pieces in which it found an
+ * object. That is only where to look for a trailer; what decides is, as ever,
+ * that the record points back: it holds nothing but bases. */
+
+static inline struct gcx__cells_piece *gcx__object_piece(const void *p)
+{
+  const struct gcx__thread *t = gcx__thread_current;
+  uintptr_t piece = (uintptr_t)p / GCX__CELLS_PIECE;
+
+  return t != NULL && t->cells != NULL
+             ? &t->cells->pieces[piece % GCX__CELLS_PIECES]
+             : NULL;
+}
+
+/* Size of the cell at @p if it is remembered, else 0. Any value may be asked. */
+static inline size_t gcx__object_cell(const void *p)
+{
+  const struct gcx__cells_piece *m = gcx__object_piece(p);
+  uintptr_t offset = (uintptr_t)p % GCX__CELLS_PIECE;
+
+  if (m == NULL || m->piece != (uintptr_t)p / GCX__CELLS_PIECE ||
+      m->collection != (uint32_t)gcx__bdw_collections() ||
+      offset % GCX__CELL_GRANULE != 0 || offset + m->bytes > GCX__CELLS_PIECE)
+    return 0;
+  return m->bytes;
+}
+
+/* Record of the object @p if that can be told quickly, else 0. */
+static inline uint32_t gcx__object_recall(const void *p)
+{
+  size_t cell = gcx__object_cell(p);
+
+  return GCX_LIKELY(cell != 0) ? gcx__object_number_in(p, cell) : 0;
+}
 
 /* Any value may be asked; no lock, also stopped. */
 enum gcx__found gcx__object_find(const void *p, uint32_t *ret_number);

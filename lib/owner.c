@@ -134,6 +134,11 @@ static void owner_mark_children(struct gcx__marker *m, const struct gcx__aux *a)
   }
 }
 
+bool gcx__owner_any(void)
+{
+  return gcx__aux_at(1) != NULL;
+}
+
 void gcx__owner_edges(struct gcx__marker *m, void *base)
 {
   uint32_t number = gcx__object_number(base);

@@ -8,6 +8,9 @@
 #include "../include/gcx/owner.h"
 #include "marker.h"
 
+/* Has anything been owned so far? If not, there are no edges. Stopped. */
+bool gcx__owner_any(void);
+
 /* Edges of one object that has become marked. Stopped. */
 void gcx__owner_edges(struct gcx__marker *m, void *base);
 

@@ -39,38 +39,31 @@ static bool record_have_chunk_locked(void)
   return true;
 }
 
-static uint32_t record_take_one_locked(void)
+/* Numbers never used before; fewer without memory. */
+static uint32_t record_make_locked(uint32_t *ret_numbers, uint32_t max)
 {
-  uint32_t n;
+  uint32_t made = 0, n = gcx__record_limit;
 
-  GCX_ASSERT(gcx__lock_held(&record_lock));
-  if (record_free == 0)
-    record_free =
-        __atomic_exchange_n(&record_freed_stopped, 0, __ATOMIC_ACQ_REL);
-  n = record_free;
-  if (n != 0) {
-    record_free = gcx__record_at(n)->link;
-    return n;
+  while (made < max && record_have_chunk_locked()) {
+    ret_numbers[made++] = n++;
+    __atomic_store_n(&gcx__record_limit, n, __ATOMIC_RELEASE);
   }
-  if (!record_have_chunk_locked())
-    return 0;
-  n = gcx__record_limit;
-  __atomic_store_n(&gcx__record_limit, n + 1, __ATOMIC_RELEASE);
-  return n;
+  return made;
 }
 
 uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max)
 {
-  uint32_t taken = 0;
+  uint32_t taken = 0, n;
 
   gcx__lock(&record_lock);
-  while (taken < max) {
-    uint32_t n = record_take_one_locked();
-
-    if (n == 0)
-      break;
+  if (record_free == 0)
+    record_free =
+        __atomic_exchange_n(&record_freed_stopped, 0, __ATOMIC_ACQ_REL);
+  for (n = record_free; n != 0 && taken < max; n = gcx__record_at(n)->link)
     ret_numbers[taken++] = n;
-  }
+  record_free = n;
+  if (taken == 0)
+    taken = record_make_locked(ret_numbers, max);
   gcx__unlock(&record_lock);
   return taken;
 }

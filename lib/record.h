@@ -60,14 +60,26 @@ static inline struct gcx__record_chunk *gcx__record_chunk_of(uint32_t number)
   return gcx__record_chunks[number >> GCX__RECORD_CHUNK_BITS];
 }
 
+static inline struct gcx__record *gcx__record_in(struct gcx__record_chunk *c,
+                                                 uint32_t number)
+{
+  return &c->cold[number & (GCX__RECORD_CHUNK - 1)];
+}
+
+static inline uintptr_t *gcx__record_hot_in(struct gcx__record_chunk *c,
+                                            uint32_t number)
+{
+  return &c->hot[number & (GCX__RECORD_CHUNK - 1)];
+}
+
 static inline struct gcx__record *gcx__record_at(uint32_t number)
 {
-  return &gcx__record_chunk_of(number)->cold[number & (GCX__RECORD_CHUNK - 1)];
+  return gcx__record_in(gcx__record_chunk_of(number), number);
 }
 
 static inline uintptr_t *gcx__record_hot(uint32_t number)
 {
-  return &gcx__record_chunk_of(number)->hot[number & (GCX__RECORD_CHUNK - 1)];
+  return gcx__record_hot_in(gcx__record_chunk_of(number), number);
 }
 
 static inline void *gcx__record_object(uint32_t number)
@@ -96,11 +108,17 @@ static inline bool gcx__record_exists(uint32_t number)
          number < __atomic_load_n(&gcx__record_limit, __ATOMIC_ACQUIRE);
 }
 
-/* Visible to the collection from here on: last step of an allocation. */
-static inline void gcx__record_publish(uint32_t number, void *object)
+/* Visible to the collection from here on: last step of an allocation. @hot is
+ * gcx__record_hot(number). */
+static inline void gcx__record_publish_at(uintptr_t *hot, void *object)
 {
   __asm__ volatile("" : "+r"(object) : : "memory");
-  __atomic_store_n(gcx__record_hot(number), GCX_HIDE(object), __ATOMIC_RELEASE);
+  __atomic_store_n(hot, GCX_HIDE(object), __ATOMIC_RELEASE);
+}
+
+static inline void gcx__record_publish(uint32_t number, void *object)
+{
+  gcx__record_publish_at(gcx__record_hot(number), object);
 }
 
 static inline void gcx__record_unpublish(uint32_t number)

@@ -18,6 +18,9 @@
  * start. So it would arrive at the same id. Rules that are taken back advance
  * gcx__rules_generation, and all descriptors are dropped.
  *
+ * The path that is most likely, that of the last times at this guess or the one
+ * that came next after the path before, is compared without looking it up.
+ *
  * That works without any branch that depends on the path: a thousand paths that
  * differ in call sites only have one shape, and cost one look-up each. Where the
  * shapes differ as well, guesses fail, and are not tried for a while.
@@ -36,6 +39,9 @@
 #define SHAPES_WRONG 8  /* guesses that failed, until a rest */
 #define SHAPES_REST 255 /* captures */
 #define SHAPES_STREAK 2 /* times the same path, until it is expected */
+#define SHAPES_FOLLOWS \
+  8 /* times that the path before told, until it is asked */
+#define SHAPES_FOLLOWS_MAX 16
 
 static inline struct gcx__guess *guess_of(struct gcx__shapes *c,
                                           const struct gcx__frame *start)
@@ -145,19 +151,38 @@ static inline const struct gcx__path *slot_find(const struct gcx__shapes *c,
   }
 }
 
-/* Is it the path of the last time? */
+/* Do four return addresses differ? */
 GCX_READS_STACK
-static inline bool guess_repeats(const struct gcx__guess *g,
+static inline uintptr_t four_differ(const uintptr_t *stack, const uint32_t *at,
+                                    const uintptr_t *pcs)
+{
+  uintptr_t a = (stack[at[0]] ^ pcs[0]) | (stack[at[1]] ^ pcs[1]);
+  uintptr_t b = (stack[at[2]] ^ pcs[2]) | (stack[at[3]] ^ pcs[3]);
+
+  return a | b;
+}
+
+/* Are the return addresses of the stack those of a path of that shape? The last
+ * four overlap those before, if need be. */
+GCX_READS_STACK
+static GCX_NOINLINE bool path_is(const uintptr_t *pcs,
                                  const struct gcx__shape *s,
                                  const struct gcx__frame *start)
 {
   const uintptr_t *stack = (const uintptr_t *)start->sp;
-  uintptr_t difference = g->pcs[0] ^ start->pc;
+  uintptr_t difference = *pcs++ ^ start->pc;
+  uint32_t n = s->frames - 1u, i = 0;
 
-  for (uint32_t i = 1; i < s->frames; i++) {
-    difference |= stack[s->at[i - 1]] ^ g->pcs[i];
+  if (GCX_UNLIKELY(n < 4)) {
+    for (; i < n; i++) {
+      difference |= stack[s->at[i]] ^ pcs[i];
+    }
+    return difference == 0;
   }
-  return difference == 0;
+  for (; i + 4 <= n; i += 4) {
+    difference |= four_differ(stack, s->at + i, pcs + i);
+  }
+  return (difference | four_differ(stack, s->at + n - 4, pcs + n - 4)) == 0;
 }
 
 /* The path is known by its slots; expect it next time. */
@@ -170,35 +195,91 @@ static inline void guess_hit(struct gcx__guess *g, const struct gcx__path *s)
   }
 }
 
-/* The id if the guess is right and its path known, else 0. */
+static inline struct gcx__follow *follow_of(struct gcx__shapes *c,
+                                            const struct gcx__guess *g)
+{
+  uint32_t guess = (uint32_t)(g - c->guesses);
+
+  return &c->follows[(c->last ^ guess << 7) % GCX_SHAPES_FOLLOWS];
+}
+
+static inline bool follow_applies(const struct gcx__follow *f,
+                                  const struct gcx__shapes *c,
+                                  const struct gcx__guess *g)
+{
+  return f->before == c->last && f->shape == g->shape &&
+         f->guess == (uint16_t)(g - c->guesses) && f->id != 0;
+}
+
+/* The path is known: did the one before tell? Expect it after that one. */
+static inline void follow_hit(struct gcx__shapes *c, struct gcx__guess *g,
+                              const struct gcx__path *s)
+{
+  struct gcx__follow *f = follow_of(c, g);
+  bool told = follow_applies(f, c, g) && f->id == s->id;
+
+  g->follows = told ? GCX_MIN(g->follows + 1, SHAPES_FOLLOWS_MAX)
+                    : g->follows - (g->follows != 0);
+  *f = (struct gcx__follow){ .before = c->last,
+                             .id = s->id,
+                             .pcs = s->pcs,
+                             .guess = (uint16_t)(g - c->guesses),
+                             .shape = g->shape };
+}
+
+static inline uint32_t shapes_count(struct gcx__shapes *c, uint32_t id)
+{
+  c->last = id;
+  c->hits++;
+  return id;
+}
+
+/* By all return addresses: 0 if they are not known. */
+static GCX_NOINLINE uint32_t shapes_look_up(struct gcx__shapes *c,
+                                            struct gcx__guess *g,
+                                            const struct gcx__frame *start)
+{
+  const struct gcx__shape *s = shape_at(c, g->shape);
+  uintptr_t pcs[GCX_WALK_MAX];
+  uint64_t hash = slots_gather(s, start, pcs);
+  const struct gcx__path *slot =
+      slot_find(c, g->shape, s->frames, start->pc, hash, pcs);
+
+  if (slot == NULL) {
+    return 0;
+  }
+  guess_hit(g, slot);
+  follow_hit(c, g, slot);
+  return shapes_count(c, slot->id);
+}
+
+/* The id if the guess is right and its path known, else 0. First the path that
+ * it was the last times, or that came after the one before: comparing is cheaper
+ * than looking up. */
 uint32_t gcx__shapes_hit(struct gcx__shapes *c, const struct gcx__thread *t,
                          const struct gcx__frame *start)
 {
   struct gcx__guess *g = guess_of(c, start);
   const struct gcx__shape *s = shape_at(c, g->shape);
-  const struct gcx__path *slot;
-  uintptr_t pcs[GCX_WALK_MAX];
-  uint64_t hash;
+  const struct gcx__follow *f;
 
-  if (g->shape == 0 || !gcx__walk_stack_has(t, start, s->top) ||
-      !links_hold(s, start)) {
+  if (GCX_UNLIKELY(g->shape == 0 || !gcx__walk_stack_has(t, start, s->top) ||
+                   !links_hold(s, start))) {
     return 0;
   }
   if (g->streak >= SHAPES_STREAK) {
-    if (GCX_LIKELY(guess_repeats(g, s, start))) {
-      c->hits++;
-      return g->id;
+    if (GCX_LIKELY(path_is(g->pcs, s, start))) {
+      return shapes_count(c, g->id);
     }
     g->streak = 0;
   }
-  hash = slots_gather(s, start, pcs);
-  slot = slot_find(c, g->shape, s->frames, start->pc, hash, pcs);
-  if (slot == NULL) {
-    return 0;
+  if (g->follows >= SHAPES_FOLLOWS) {
+    f = follow_of(c, g);
+    if (follow_applies(f, c, g) && path_is(f->pcs, s, start)) {
+      return shapes_count(c, f->id);
+    }
   }
-  guess_hit(g, slot);
-  c->hits++;
-  return slot->id;
+  return shapes_look_up(c, g, start);
 }
 
 /* ------------------------------------------------------------------ learning */
@@ -220,9 +301,11 @@ void gcx__shapes_empty(struct gcx__shapes *c)
 {
   memset(c->guesses, 0, sizeof(c->guesses));
   memset(c->index, 0, sizeof(c->index));
+  memset(c->follows, 0, sizeof(c->follows));
   slots_empty(c, c->slot_mask + 1);
   c->area_used = 1; /* place 0 is none */
   c->shapes = 0;
+  c->last = 0;
 }
 
 static size_t shape_words(uint32_t frames, uint32_t links)
@@ -339,6 +422,7 @@ static void guess_correct(struct gcx__shapes *c, struct gcx__guess *g,
   g->hits = hits;
   g->shape = place;
   g->streak = 0;
+  g->follows = 0;
   g->id = 0;
   if (g->wrong >= SHAPES_WRONG) {
     g->shape = 0;

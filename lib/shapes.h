@@ -12,6 +12,7 @@
 #define GCX_SHAPES_INDEX 4096 /* places; at most half are used */
 #define GCX_SHAPES_AREA 65536 /* words for shapes */
 #define GCX_SHAPES_PATHS 32768
+#define GCX_SHAPES_FOLLOWS 8192
 
 struct gcx__shape {
   uint64_t signature; /* hash of what follows */
@@ -26,10 +27,20 @@ struct gcx__guess {
   uint16_t shape;       /* word in the area, 0: none */
   uint8_t wrong;        /* failures in a row */
   uint8_t rest;         /* captures for which it is not tried */
+  uint8_t follows;      /* how well the path before tells the next one */
   uint32_t hits;        /* of the thread, at the last failure */
   const uintptr_t *pcs; /* the last path that was hit, and its id */
   uint32_t id;
   uint32_t streak; /* how often it was the same again */
+};
+
+/* A path that came right after another one, at some guess. */
+struct gcx__follow {
+  uint32_t before; /* id */
+  uint32_t id;
+  const uintptr_t *pcs;
+  uint16_t guess;
+  uint16_t shape;
 };
 
 struct gcx__path {
@@ -44,7 +55,9 @@ struct gcx__shapes {
   uint32_t shapes;
   uint32_t slot_mask;
   uint32_t slots_used;
+  uint32_t last; /* id of the last hit */
   uint64_t hits;
+  struct gcx__follow follows[GCX_SHAPES_FOLLOWS];
   struct gcx__guess guesses[GCX_SHAPES_GUESSES];
   uint16_t index[GCX_SHAPES_INDEX]; /* signature -> word in the area */
   struct gcx__path slots[GCX_SHAPES_PATHS];

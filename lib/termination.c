@@ -12,8 +12,8 @@
  *   2  short weak references are cleared              (steps of weak things)
  *   3  finalizables are queued and kept               (steps of weak things)
  *   4  values of dead keys are taken aside            (steps of weak things)
- *   5  every record is looked at once: what is unmarked is listed; of the list
- *      what must stay is kept, with all that it reaches; the rest is dropped
+ *   5  every record is looked at once: what is unmarked is listed; of that what
+ *      must stay is kept, with all that it reaches; the rest is dropped
  *   6  long weak references are cleared               (steps of weak things)
  *
  * Every record found unmarked is, in this same stop, either kept (marked) or
@@ -66,6 +66,7 @@ static bool termination_can_list;
 static void **termination_toggles; /* strong ones of this collection */
 static size_t termination_toggle_count;
 static struct termination_numbers termination_unmarked;
+static size_t termination_corpses; /* at the end of that array */
 static struct termination_numbers termination_lost; /* handed over in a batch */
 static size_t termination_garbage_begin;            /* in the marker's queue */
 static size_t termination_garbage_end;
@@ -174,7 +175,8 @@ static const char *termination_fault(bool roots_pushed)
 
 /* Calls @fn for every record whose object is unmarked at that moment. Before the
  * first object there is no chunk. */
-static void termination_each_unmarked(void (*fn)(uint32_t number))
+__attribute__((always_inline)) static inline void termination_each_unmarked(
+    void (*fn)(uint32_t number))
 {
   uint32_t limit = gcx__record_limit > 1 ? gcx__record_limit : 0;
 
@@ -186,11 +188,6 @@ static void termination_each_unmarked(void (*fn)(uint32_t number))
       if (hot[i] != 0 && !gcx__bdw_is_marked(GCX_REVEAL(hot[i])))
         fn(base + i);
   }
-}
-
-static void termination_list(uint32_t number)
-{
-  termination_unmarked.at[termination_unmarked.count++] = number;
 }
 
 static bool termination_is_owed(uint32_t number, uint32_t state)
@@ -215,25 +212,22 @@ static bool termination_is_kept(uint32_t number, uint32_t state)
   }
 }
 
-/* Take the newly lost out of termination_unmarked. */
-static void termination_pick_lost(void)
+/* An unmarked object is newly lost, or a corpse to be kept (those are listed from
+ * the end of the array), or goes unless something that is kept reaches it. */
+static void termination_list(uint32_t number)
 {
   struct termination_numbers *list = &termination_unmarked;
   struct termination_numbers *lost = &termination_lost;
-  size_t rest = 0;
+  struct gcx__record *r = gcx__record_at(number);
 
-  for (size_t i = 0; i < list->count; i++) {
-    uint32_t n = list->at[i];
-    struct gcx__record *r = gcx__record_at(n);
-
-    if (termination_is_owed(n, r->state)) {
-      r->state = (r->state & ~GCX_STATE_MASK) | GCX_STATE_LOST;
-      lost->at[lost->count++] = n;
-    } else {
-      list->at[rest++] = n;
-    }
+  if (termination_is_owed(number, r->state)) {
+    r->state = (r->state & ~GCX_STATE_MASK) | GCX_STATE_LOST;
+    lost->at[lost->count++] = number;
+  } else if (termination_is_kept(number, r->state)) {
+    list->at[list->capacity - ++termination_corpses] = number;
+  } else {
+    list->at[list->count++] = number;
   }
-  list->count = rest;
 }
 
 /* The newly lost are marked first: then the marker's queue begins with all that
@@ -254,13 +248,10 @@ static void termination_keep_lost(void)
 static void termination_keep_corpses(void)
 {
   const struct termination_numbers *list = &termination_unmarked;
+  const uint32_t *end = list->at + list->capacity;
 
-  for (size_t i = 0; i < list->count; i++) {
-    uint32_t n = list->at[i];
-
-    if (termination_is_kept(n, gcx__record_at(n)->state))
-      gcx__marker_add(&termination_marker, gcx__record_object(n));
-  }
+  for (const uint32_t *n = end - termination_corpses; n < end; n++)
+    gcx__marker_add(&termination_marker, gcx__record_object(*n));
   gcx__marker_drain(&termination_marker);
 }
 
@@ -299,25 +290,29 @@ static void termination_drop(uint32_t number)
     gcx__record_give_stopped(&number, 1);
 }
 
-/* What is still unmarked goes; what a kept object reaches stays. From the end:
- * free numbers are given out in ascending order. */
-static void termination_drop_rest(void)
+/* What is still unmarked goes; what a kept object reaches stays. If nothing was
+ * @kept, all of it is unmarked. From the end: free numbers are given out in
+ * ascending order. */
+static void termination_drop_rest(bool kept)
 {
   const struct termination_numbers *list = &termination_unmarked;
 
   for (size_t i = list->count; i-- > 0;)
-    if (!gcx__bdw_is_marked(gcx__record_object(list->at[i])))
+    if (!kept || !gcx__bdw_is_marked(gcx__record_object(list->at[i])))
       termination_drop(list->at[i]);
 }
 
 static void termination_judge(uint32_t stop)
 {
+  size_t marked = termination_marker.marked;
+
+  termination_corpses = 0;
   termination_each_unmarked(termination_list);
-  termination_stats.unmarked = termination_unmarked.count;
-  termination_pick_lost();
+  termination_stats.unmarked =
+      termination_unmarked.count + termination_lost.count + termination_corpses;
   termination_keep_lost();
   termination_keep_corpses();
-  termination_drop_rest();
+  termination_drop_rest(termination_marker.marked != marked);
   termination_hand_over(stop);
 }
 
@@ -403,7 +398,8 @@ static void termination_mark_end(bool roots_pushed)
     termination_no_verdict("no memory for marking what is kept");
     termination_each_unmarked(termination_drop);
   } else {
-    gcx__marker_begin(&termination_marker, gcx__owner_edges);
+    gcx__marker_begin(&termination_marker,
+                      gcx__owner_any() ? gcx__owner_edges : NULL);
     termination_mark_known(&termination_marker);
     if (fault == NULL) {
       termination_with_verdict(stop);

@@ -221,19 +221,29 @@ static void site_verify(struct gcx__thread *t, const struct gcx__frame *start,
 #define site_verify(t, start, id) ((void)0)
 #endif
 
+static inline bool trace_may(const struct gcx__thread *t)
+{
+  return gcx__opt.unwind != GCX_UNWIND_NONE && t->no_capture == 0 &&
+         !gcx__lock_any_held();
+}
+
+static inline bool trace_is_current(const struct gcx__trace *tr)
+{
+  return tr->depth == gcx__opt.stack_depth &&
+         tr->generation ==
+             __atomic_load_n(&gcx__rules_generation, __ATOMIC_ACQUIRE) &&
+         !trace_is_behind();
+}
+
 uint32_t gcx__trace_site(struct gcx__thread *t, const struct gcx__frame *start)
 {
   struct gcx__trace *tr = t->trace;
   uint32_t id = 0;
 
-  if (gcx__opt.unwind == GCX_UNWIND_NONE || t->no_capture != 0 ||
-      gcx__lock_any_held()) {
+  if (GCX_UNLIKELY(!trace_may(t))) {
     return 0;
   }
-  if (GCX_LIKELY(tr != NULL) && tr->depth == gcx__opt.stack_depth &&
-      tr->generation ==
-          __atomic_load_n(&gcx__rules_generation, __ATOMIC_ACQUIRE) &&
-      !trace_is_behind()) {
+  if (GCX_LIKELY(tr != NULL && trace_is_current(tr))) {
     id = gcx__shapes_hit(&tr->shapes, t, start);
   }
   if (GCX_UNLIKELY(id == 0)) {
