@@ -22,13 +22,15 @@
   {                                         \
     BENCH_KEEP(PEER_ALLOC(48));             \
   }
-SITE(0)
-SITE(1)
-SITE(2) SITE(3) SITE(4) SITE(5) SITE(6) SITE(7) SITE(8) SITE(9)
+/* clang-format off */
+SITE(0) SITE(1) SITE(2) SITE(3) SITE(4)
+SITE(5) SITE(6) SITE(7) SITE(8) SITE(9)
 
-    static void (*const sites[SITES])(void) = { site_0, site_1, site_2, site_3,
-                                                site_4, site_5, site_6, site_7,
-                                                site_8, site_9 };
+static void (*const sites[SITES])(void) = {
+  site_0, site_1, site_2, site_3, site_4,
+  site_5, site_6, site_7, site_8, site_9,
+};
+/* clang-format on */
 
 static BENCH_NOINLINE void lose(void)
 {
