@@ -47,12 +47,12 @@ static void fork_child(void)
   struct gcx__thread *self;
 
   gcx__lock_reinit_all();
+  gcx__lifecycle_after_fork(); /* while vanished threads are on the list */
   gcx__thread_after_fork(fork_drop);
   self = gcx__thread_self();
   if (self != NULL && self->cells != NULL)
     self->cells->number_count = 0;
   gcx__termination_after_fork(gcx__record_after_fork());
-  gcx__lifecycle_after_fork();
   gcx__finalizer_after_fork();
   gcx__report_after_fork();
 }

@@ -236,7 +236,26 @@ static int lifecycle_run_types(const struct gcx_type *type, void *p)
   return first;
 }
 
-static int lifecycle_run(uint32_t number, enum gcx__end how, uint32_t site)
+/* DISPOSING, and whose doing it is, in one step for whoever takes the lock: a
+ * fork sees both or neither. False: @state was not the state any more. */
+static bool lifecycle_frame_begin(struct gcx__dispose_frame *f, uint32_t state)
+{
+  bool won;
+
+  gcx__lock(&gcx__aux_lock);
+  won = gcx__record_change(f->number, state,
+                           (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSING);
+  if (won && f->thread != NULL) {
+    f->outer = f->thread->disposing;
+    f->thread->disposing = f;
+  }
+  gcx__unlock(&gcx__aux_lock);
+  return won;
+}
+
+/* False: @state was not the state any more, and nothing was done. */
+static bool lifecycle_run(uint32_t number, uint32_t state, enum gcx__end how,
+                          uint32_t site, int *ret_result)
 {
   struct gcx__dispose_frame frame
       __attribute__((cleanup(lifecycle_frame_left))) = {
@@ -244,24 +263,21 @@ static int lifecycle_run(uint32_t number, enum gcx__end how, uint32_t site)
       };
   struct _pthread_cleanup_buffer buffer;
   void *p = gcx__record_object(number);
-  int result = 0;
 
-  if (frame.thread != NULL) {
-    gcx__lock(&gcx__aux_lock);
-    frame.outer = frame.thread->disposing;
-    frame.thread->disposing = &frame;
-    gcx__unlock(&gcx__aux_lock);
-  }
+  frame.done = !lifecycle_frame_begin(&frame, state);
+  if (frame.done)
+    return false;
   _pthread_cleanup_push(&buffer, lifecycle_frame_left, &frame);
   if (how == GCX_END_DISPOSE)
-    result = lifecycle_run_types(gcx__type_at(gcx__record_at(number)->type), p);
+    *ret_result =
+        lifecycle_run_types(gcx__type_at(gcx__record_at(number)->type), p);
   do {
     gcx__lifecycle_end_owned(number, site);
     lifecycle_wipe(number);
   } while (!lifecycle_frame_end(&frame, false));
   _pthread_cleanup_pop(&buffer, 0);
   GCX_KEEP(p);
-  return result;
+  return true;
 }
 
 /* Nothing runs: no frame, no lock. */
@@ -323,10 +339,10 @@ int gcx__lifecycle_end(uint32_t number, enum gcx__end how, uint32_t site,
                        bool *ret_won)
 {
   uint32_t state = gcx__record_state(number);
+  int result = 0;
 
   for (;;) {
-    uint32_t flags = state & ~GCX_STATE_MASK;
-    bool plain;
+    bool won;
 
     switch (state & GCX_STATE_MASK) {
     case GCX_STATE_LIVE:
@@ -339,16 +355,18 @@ int gcx__lifecycle_end(uint32_t number, enum gcx__end how, uint32_t site,
     default:
       return 0;
     }
-    plain = lifecycle_is_plain(number, state);
-    if (gcx__record_change(
-            number, state,
-            flags | (plain ? GCX_STATE_DISPOSED : GCX_STATE_DISPOSING))) {
+    if (!lifecycle_is_plain(number, state)) {
+      won = lifecycle_run(number, state, how, site, &result);
+    } else {
+      won = gcx__record_change(number, state,
+                               (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED);
+      if (won)
+        lifecycle_end_plain(number, site);
+    }
+    if (won) {
       if (ret_won != NULL)
         *ret_won = true;
-      if (!plain)
-        return lifecycle_run(number, how, site);
-      lifecycle_end_plain(number, site);
-      return 0;
+      return result;
     }
     state = gcx__record_state(number);
   }
@@ -375,7 +393,14 @@ void gcx__lifecycle_used_after_all(uint32_t number,
 
 void gcx__lifecycle_after_fork(void)
 {
+  const struct gcx__dispose_frame *f;
+  struct gcx__thread *t;
+
   lifecycle_waits = NULL;
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
+    for (f = t == gcx__thread_current ? NULL : t->disposing; f != NULL;
+         f = f->outer)
+      (void)lifecycle_set_disposed(f->number, f->site, true);
 }
 
 /* ---- public */

@@ -40,7 +40,8 @@ static inline void gcx__lifecycle_note_use(uint32_t number,
 /* Dispose what @number owns, latest first. */
 void gcx__lifecycle_end_owned(uint32_t number, uint32_t site);
 
-/* In the child of a fork: disposals of vanished threads are over. */
+/* In the child of a fork, before those threads are taken off the list: disposals
+ * of vanished threads are over. */
 void gcx__lifecycle_after_fork(void);
 
 #endif
