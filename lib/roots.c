@@ -346,7 +346,9 @@ static void roots_collect(void)
   gcx__bdw_heap_bounds(&low, &high);
   gcx__words_begin(low, high);
   roots_sort_suspended();
-  gcx__words_read_in_place(roots_count_still() == gcx__maps_threads());
+  /* In incremental mode a fault is nothing unusual: bdwgc protects pages. */
+  gcx__words_read_in_place(!gcx__bdw_is_incremental() &&
+                           roots_count_still() == gcx__maps_threads());
   for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
     roots_scan_thread(t);
   roots_scan_unlisted();

@@ -14,7 +14,10 @@
  * Reading in place. With every other thread stopped, a fault can only be this
  * thread's own, on a page that is mapped and can't be read all the same (a guard,
  * a protection key, broken memory). For that time SIGSEGV and SIGBUS are ours;
- * the piece is then copied, which stops at such a page and goes on after it.
+ * the piece is then copied, which stops at such a page and goes on after it. A
+ * fault of another thread all the same (one that is on its way into the suspend
+ * handler) goes to the handler that was there before: only the thread that
+ * scans may jump back into the scan.
  *
  * Single user: the thread that collects, under the collector's lock.
  */
@@ -49,6 +52,7 @@ static uintptr_t words_low, words_span;
 static bool words_lost;
 
 static bool words_in_place;
+static uint32_t words_reader; /* tid of the thread that scans */
 static sigjmp_buf words_fault;
 static struct sigaction words_old_segv, words_old_bus;
 static sigset_t words_old_mask;
@@ -153,16 +157,29 @@ void gcx__words_add(uintptr_t word)
 
 /* ---- in place */
 
-static void words_on_fault(int number)
+static void words_pass_on(const struct sigaction *old, int number,
+                          siginfo_t *info, void *context)
 {
-  (void)number;
-  siglongjmp(words_fault, 1);
+  if ((old->sa_flags & SA_SIGINFO) != 0)
+    old->sa_sigaction(number, info, context);
+  else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN)
+    old->sa_handler(number);
+  else
+    (void)sigaction(number, old, NULL); /* it faults again, and that is it */
+}
+
+static void words_on_fault(int number, siginfo_t *info, void *context)
+{
+  if (gcx__tid() == words_reader)
+    siglongjmp(words_fault, 1);
+  words_pass_on(number == SIGBUS ? &words_old_bus : &words_old_segv, number,
+                info, context);
 }
 
 void gcx__words_read_in_place(bool may)
 {
-  struct sigaction ours = { .sa_handler = words_on_fault,
-                            .sa_flags = SA_NODEFER };
+  struct sigaction ours = { .sa_sigaction = words_on_fault,
+                            .sa_flags = SA_SIGINFO | SA_NODEFER };
   sigset_t faults;
 
   if (may == words_in_place)
@@ -172,8 +189,11 @@ void gcx__words_read_in_place(bool may)
     (void)sigemptyset(&faults);
     (void)sigaddset(&faults, SIGSEGV);
     (void)sigaddset(&faults, SIGBUS);
-    (void)sigaction(SIGSEGV, &ours, &words_old_segv);
-    (void)sigaction(SIGBUS, &ours, &words_old_bus);
+    words_reader = gcx__tid();
+    (void)sigaction(SIGSEGV, NULL, &words_old_segv); /* known before it is ours */
+    (void)sigaction(SIGBUS, NULL, &words_old_bus);
+    (void)sigaction(SIGSEGV, &ours, NULL);
+    (void)sigaction(SIGBUS, &ours, NULL);
     (void)pthread_sigmask(SIG_UNBLOCK, &faults, &words_old_mask);
   } else {
     (void)pthread_sigmask(SIG_SETMASK, &words_old_mask, NULL);
