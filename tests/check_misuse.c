@@ -230,7 +230,7 @@ static void *copied_to_the_collector(void)
   char *p = gcx_alloc(40), *copy = GC_MALLOC(cell - 1);
 
   held = p;
-  memcpy(opaque(copy), p, cell);
+  memcpy(opaque(copy), opaque(p), cell);
   return copy;
 }
 
