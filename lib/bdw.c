@@ -412,6 +412,21 @@ bool gcx__bdw_is_marked(const void *base)
   return GC_is_marked(base) != 0;
 }
 
+/* No branch on what is marked: in most heaps it can't be foreseen. */
+size_t gcx__bdw_unmarked(const uintptr_t *hidden, size_t n, uint32_t first,
+                         uint32_t *ret_found)
+{
+  size_t found = 0;
+
+  for (size_t i = 0; i < n; i++) {
+    if (hidden[i] == 0)
+      continue;
+    ret_found[found] = first + (uint32_t)i;
+    found += GC_is_marked(GCX_REVEAL(hidden[i])) == 0;
+  }
+  return found;
+}
+
 void gcx__bdw_set_mark(const void *base)
 {
   GC_set_mark_bit(base);

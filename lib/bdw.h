@@ -62,6 +62,10 @@ bool gcx__bdw_is_atomic(const void *base);    /* holds no pointers */
 size_t gcx__bdw_scan_bytes(const void *base); /* may hold pointers: 0 or all */
 bool gcx__bdw_is_marked(const void *base);
 void gcx__bdw_set_mark(const void *base);
+/* Of @hidden[0..n), complements of bases or 0, the indices of those that are
+ * unmarked, plus @first; how many. */
+size_t gcx__bdw_unmarked(const uintptr_t *hidden, size_t n, uint32_t first,
+                         uint32_t *ret_found);
 /* Every address in the collected heap lies in [low, high). Stopped only. */
 void gcx__bdw_heap_bounds(uintptr_t *ret_low, uintptr_t *ret_high);
 uint64_t gcx__bdw_collections(void);      /* GC_get_gc_no, widened */

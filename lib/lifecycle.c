@@ -405,23 +405,6 @@ void gcx__lifecycle_after_fork(void)
 
 /* ---- public */
 
-/* Nothing to run, wipe, tell or wait for: the compare-and-swap is all there is.
- * False: it is not so simple, or somebody else was faster. */
-static inline bool lifecycle_end_simple(uint32_t number, uint32_t state,
-                                        uint32_t site)
-{
-  const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_OPTIONAL |
-                            GCX_FLAG_SUPPRESSED | GCX_FLAG_FALSE;
-  struct gcx__record *r = gcx__record_at(number);
-
-  if (r->type != 0 || (state & ~harmless) != GCX_STATE_LIVE ||
-      !gcx__record_change(number, state,
-                          (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED))
-    return false;
-  r->link = site;
-  return true;
-}
-
 static GCX_NOINLINE int lifecycle_call_disposed(uint32_t number,
                                                 enum gcx__end how,
                                                 const char *function,
@@ -432,39 +415,61 @@ static GCX_NOINLINE int lifecycle_call_disposed(uint32_t number,
   return 0;
 }
 
-static uint32_t lifecycle_site(const struct gcx__frame *start)
-{
-  struct gcx__thread *t = gcx__thread_self();
-
-  return gcx__opt.leak == GCX_LEAK_OFF || t == NULL ? 0
-                                                    : gcx__trace_site(t, start);
-}
-
 /* What gcx_dispose(), gcx_close() and gcx_discard() share. */
-static inline int lifecycle_call(void *p, enum gcx__end how,
-                                 const char *function,
-                                 const struct gcx__frame *start)
+static int lifecycle_call(void *p, enum gcx__end how, const char *function,
+                          const struct gcx__frame *start)
 {
   uint32_t number = gcx__misuse_object(p, function, false, start);
-  uint32_t state, site;
+  struct gcx__thread *t;
+  uint32_t site;
   bool won = false;
-  int result = 0;
+  int result;
 
-  if (GCX_UNLIKELY(number == 0))
+  if (number == 0)
     return 0;
-  state = gcx__record_state(number);
-  if (GCX_UNLIKELY((state & GCX_STATE_MASK) == GCX_STATE_DISPOSED))
+  if (GCX_UNLIKELY((gcx__record_state(number) & GCX_STATE_MASK) ==
+                   GCX_STATE_DISPOSED))
     return lifecycle_call_disposed(number, how, function, start);
   gcx__lifecycle_note_use(number, start);
-  site = lifecycle_site(start);
-  if (GCX_LIKELY(lifecycle_end_simple(number, state, site)))
-    won = true;
-  else
-    result = gcx__lifecycle_end(number, how, site, &won);
+  t = gcx__thread_self();
+  site = gcx__opt.leak == GCX_LEAK_OFF || t == NULL ? 0
+                                                    : gcx__trace_site(t, start);
+  result = gcx__lifecycle_end(number, how, site, &won);
   if (won && gcx__opt.quarantine == 0)
     gcx__object_free(number);
   GCX_KEEP(p);
   return result;
+}
+
+/* The common case, where there is nothing to run, wipe, tell or wait for, and the
+ * object is found at once: the compare-and-swap is all there is. False: it is
+ * not so simple, or another thread was faster. */
+static inline bool lifecycle_dispose_simply(void *p,
+                                            const struct gcx__frame *start)
+{
+  const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_OPTIONAL |
+                            GCX_FLAG_SUPPRESSED | GCX_FLAG_FALSE;
+  struct gcx__thread *t = gcx__thread_current;
+  uint32_t number = gcx__object_recall(p);
+  uint32_t state, site = 0;
+  struct gcx__record *r;
+
+  if (GCX_UNLIKELY(number == 0))
+    return false;
+  r = gcx__record_at(number);
+  state = __atomic_load_n(&r->state, __ATOMIC_ACQUIRE);
+  if (GCX_UNLIKELY(r->type != 0 || (state & ~harmless) != GCX_STATE_LIVE))
+    return false;
+  if (gcx__opt.leak != GCX_LEAK_OFF)
+    site = gcx__trace_site(t, start);
+  if (GCX_UNLIKELY(!gcx__record_change(
+          number, state, (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED)))
+    return false;
+  r->link = site;
+  if (gcx__opt.quarantine == 0)
+    gcx__object_free(number);
+  GCX_KEEP(p);
+  return true;
 }
 
 void gcx__lifecycle_dispose(void *p, const char *function,
@@ -477,7 +482,8 @@ void gcx_dispose(void *p)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
 
-  (void)lifecycle_call(p, GCX_END_DISPOSE, "gcx_dispose", &start);
+  if (GCX_UNLIKELY(!lifecycle_dispose_simply(p, &start)))
+    (void)lifecycle_call(p, GCX_END_DISPOSE, "gcx_dispose", &start);
 }
 
 int gcx_close(void *p)

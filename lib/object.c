@@ -237,14 +237,6 @@ void gcx__object_set_bytes(uint32_t number, size_t bytes)
   (void)object_note_bytes(number, bytes);
 }
 
-/* False: no memory. */
-static inline bool object_fill(struct gcx__record *r, uint32_t number,
-                               const struct gcx__record *birth, size_t bytes)
-{
-  *r = *birth;
-  return GCX_LIKELY(bytes <= UINT32_MAX) || object_note_bytes(number, bytes);
-}
-
 static inline uint32_t object_order(struct gcx__cells *c)
 {
   if (GCX_UNLIKELY(c->order == c->order_end))
@@ -262,18 +254,6 @@ static GCX_NOINLINE void *object_no_memory(struct gcx__cells *c,
   return NULL;
 }
 
-/* Where, when and by whom. */
-static inline void object_born(struct gcx__record *birth, struct gcx__thread *t,
-                               const struct gcx__frame *start)
-{
-  birth->tid = t->tid;
-  if (gcx__opt.leak == GCX_LEAK_OFF)
-    return;
-  birth->birth_ms = gcx__now_ms();
-  if ((birth->state & GCX_FLAG_OPTIONAL) == 0)
-    birth->site = gcx__trace_site(t, start);
-}
-
 /* First allocation of a thread, perhaps of the process. */
 static GCX_NOINLINE struct gcx__cells *object_first(void)
 {
@@ -284,33 +264,64 @@ static GCX_NOINLINE struct gcx__cells *object_first(void)
   return t != NULL ? gcx__cells_enter(t) : NULL;
 }
 
+/* What is known of the birth that takes a call to find out. */
+struct object_birth {
+  uint32_t site;
+  uint32_t ms;
+};
+
+static inline struct object_birth object_born(struct gcx__thread *t,
+                                              uint32_t flags,
+                                              const struct gcx__frame *start)
+{
+  struct object_birth birth = { 0, 0 };
+
+  if (gcx__opt.leak != GCX_LEAK_OFF) {
+    birth.ms = gcx__now_ms();
+    if ((flags & GCX_FLAG_OPTIONAL) == 0)
+      birth.site = gcx__trace_site(t, start);
+  }
+  return birth;
+}
+
+/* What takes calls comes first; from the cell on, registers do. Field by field:
+ * nothing is read again before it has left the store buffer. */
 void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
                         uint32_t flags, const struct gcx__frame *start)
 {
   struct gcx__thread *t = gcx__thread_current;
   struct gcx__cells *c = t != NULL ? t->cells : NULL;
-  struct gcx__record birth = { .type = type, .state = GCX_STATE_LIVE | flags };
+  struct object_birth birth;
   struct gcx__record_chunk *chunk;
+  struct gcx__record *r;
   uint32_t number;
   size_t cell;
   void *p;
 
-  if (GCX_UNLIKELY(c == NULL))
+  if (GCX_UNLIKELY(c == NULL)) {
     c = object_first();
+    t = gcx__thread_current;
+  }
   if (GCX_UNLIKELY(c == NULL || bytes > BYTES_MAX))
     return object_no_memory(c, 0);
-  object_born(&birth, gcx__thread_current, start);
-  birth.bytes = (uint32_t)GCX_MIN(bytes, (size_t)UINT32_MAX);
+  birth = object_born(t, flags, start);
   number = object_take_number(c);
   if (GCX_UNLIKELY(number == 0))
     return object_no_memory(c, 0);
   p = object_cell(c, bytes, align, object_kind(flags), &cell);
   if (GCX_UNLIKELY(p == NULL))
     return object_no_memory(c, number);
-  birth.birth_order = object_order(c);
   chunk = gcx__record_chunk_of(number);
-  if (GCX_UNLIKELY(
-          !object_fill(gcx__record_in(chunk, number), number, &birth, bytes)))
+  r = gcx__record_in(chunk, number);
+  r->type = type;
+  r->site = birth.site;
+  r->bytes = (uint32_t)bytes;
+  r->tid = t->tid;
+  r->birth_ms = birth.ms;
+  r->birth_order = object_order(c);
+  r->state = GCX_STATE_LIVE | flags;
+  r->link = 0;
+  if (GCX_UNLIKELY(bytes > UINT32_MAX && !object_note_bytes(number, bytes)))
     return object_no_memory(c, number);
   object_tag(p, cell, number);
   gcx__record_publish_at(gcx__record_hot_in(chunk, number), p);

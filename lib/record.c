@@ -4,7 +4,7 @@
  *
  * Numbers are handed to threads in batches. A free number is on one of three
  * chains through the link: a thread's batch (cells.c), record_free
- * (under the lock), or record_freed_stopped, onto which a collection pushes in
+ * (under the lock), or gcx__record_freed_stopped, onto which a collection pushes in
  * the stopped world and which the next refill takes over whole, with one atomic
  * exchange: a thread that was stopped anywhere in here, with the lock held or
  * not, finds either chain whole.
@@ -19,7 +19,7 @@ uint32_t gcx__record_limit = 1; /* 0 is no record */
 
 static struct gcx__lock record_lock = GCX_LOCK_INIT(GCX_RANK_RECORDS);
 static uint32_t record_free;
-static uint32_t record_freed_stopped;
+uint32_t gcx__record_freed_stopped;
 
 /* A chunk for the numbers from gcx__record_limit on. */
 static bool record_have_chunk_locked(void)
@@ -58,7 +58,7 @@ uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max)
   gcx__lock(&record_lock);
   if (record_free == 0)
     record_free =
-        __atomic_exchange_n(&record_freed_stopped, 0, __ATOMIC_ACQ_REL);
+        __atomic_exchange_n(&gcx__record_freed_stopped, 0, __ATOMIC_ACQ_REL);
   for (n = record_free; n != 0 && taken < max; n = gcx__record_at(n)->link)
     ret_numbers[taken++] = n;
   record_free = n;
@@ -78,18 +78,10 @@ void gcx__record_give(const uint32_t *numbers, uint32_t n)
   gcx__unlock(&record_lock);
 }
 
-void gcx__record_give_stopped(const uint32_t *numbers, size_t n)
-{
-  while (n-- > 0) {
-    gcx__record_at(numbers[n])->link = record_freed_stopped;
-    record_freed_stopped = numbers[n];
-  }
-}
-
 uint32_t gcx__record_after_fork(void)
 {
   record_free = 0;
-  record_freed_stopped = 0;
+  gcx__record_freed_stopped = 0;
   return gcx__record_limit;
 }
 

@@ -134,7 +134,12 @@ uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max);
 /* Numbers that are not published (any more). Takes a lock. */
 void gcx__record_give(const uint32_t *numbers, uint32_t n);
 /* The same in the stopped world. */
-void gcx__record_give_stopped(const uint32_t *numbers, size_t n);
+extern uint32_t gcx__record_freed_stopped; /* chain of them */
+static inline void gcx__record_give_stopped(uint32_t number)
+{
+  gcx__record_at(number)->link = gcx__record_freed_stopped;
+  gcx__record_freed_stopped = number;
+}
 
 /* The child of a fork: numbers in use stay the parent's, below the value
  * returned; no free number below it is given out again. */

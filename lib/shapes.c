@@ -151,38 +151,36 @@ static inline const struct gcx__path *slot_find(const struct gcx__shapes *c,
   }
 }
 
-/* Do four return addresses differ? */
-GCX_READS_STACK
-static inline uintptr_t four_differ(const uintptr_t *stack, const uint32_t *at,
-                                    const uintptr_t *pcs)
-{
-  uintptr_t a = (stack[at[0]] ^ pcs[0]) | (stack[at[1]] ^ pcs[1]);
-  uintptr_t b = (stack[at[2]] ^ pcs[2]) | (stack[at[3]] ^ pcs[3]);
+/* Four instructions for each frame, and one jump for all: this is what a hit
+ * spends its time on. */
+#define DIFFERS(i)                                \
+  case (i) + 1:                                   \
+    difference |= stack[s->at[i]] ^ pcs[(i) + 1]; \
+    __attribute__((fallthrough));
+#define DIFFER_4(i) DIFFERS(i + 3) DIFFERS(i + 2) DIFFERS(i + 1) DIFFERS(i)
+#define DIFFER_16(i) \
+  DIFFER_4(i + 12) DIFFER_4(i + 8) DIFFER_4(i + 4) DIFFER_4(i)
 
-  return a | b;
-}
-
-/* Are the return addresses of the stack those of a path of that shape? The last
- * four overlap those before, if need be. */
+/* Are the return addresses of the stack those of a path of that shape? */
 GCX_READS_STACK
-static GCX_NOINLINE bool path_is(const uintptr_t *pcs,
-                                 const struct gcx__shape *s,
-                                 const struct gcx__frame *start)
+__attribute__((always_inline)) static inline bool path_is(
+    const uintptr_t *pcs, const struct gcx__shape *s,
+    const struct gcx__frame *start)
 {
   const uintptr_t *stack = (const uintptr_t *)start->sp;
-  uintptr_t difference = *pcs++ ^ start->pc;
-  uint32_t n = s->frames - 1u, i = 0;
+  uintptr_t difference = pcs[0] ^ start->pc;
+  uint32_t n = s->frames - 1u;
 
-  if (GCX_UNLIKELY(n < 4)) {
-    for (; i < n; i++) {
-      difference |= stack[s->at[i]] ^ pcs[i];
-    }
-    return difference == 0;
+  for (; n > 32; n--) {
+    difference |= stack[s->at[n - 1]] ^ pcs[n];
   }
-  for (; i + 4 <= n; i += 4) {
-    difference |= four_differ(stack, s->at + i, pcs + i);
+  switch (n) {
+    DIFFER_16(16)
+    DIFFER_16(0)
+  default:
+    break;
   }
-  return (difference | four_differ(stack, s->at + n - 4, pcs + n - 4)) == 0;
+  return difference == 0;
 }
 
 /* The path is known by its slots; expect it next time. */
@@ -253,15 +251,28 @@ static GCX_NOINLINE uint32_t shapes_look_up(struct gcx__shapes *c,
   return shapes_count(c, slot->id);
 }
 
-/* The id if the guess is right and its path known, else 0. First the path that
- * it was the last times, or that came after the one before: comparing is cheaper
- * than looking up. */
+/* Not the path of the last times: perhaps the one that comes after the one
+ * before. */
+static GCX_NOINLINE uint32_t shapes_hit_other(struct gcx__shapes *c,
+                                              struct gcx__guess *g,
+                                              const struct gcx__frame *start)
+{
+  const struct gcx__follow *f = follow_of(c, g);
+
+  if (g->follows >= SHAPES_FOLLOWS && follow_applies(f, c, g) &&
+      path_is(f->pcs, shape_at(c, g->shape), start)) {
+    return shapes_count(c, f->id);
+  }
+  return shapes_look_up(c, g, start);
+}
+
+/* The id if the guess is right and its path known, else 0. Comparing with what is
+ * likely is cheaper than looking up. */
 uint32_t gcx__shapes_hit(struct gcx__shapes *c, const struct gcx__thread *t,
                          const struct gcx__frame *start)
 {
   struct gcx__guess *g = guess_of(c, start);
   const struct gcx__shape *s = shape_at(c, g->shape);
-  const struct gcx__follow *f;
 
   if (GCX_UNLIKELY(g->shape == 0 || !gcx__walk_stack_has(t, start, s->top) ||
                    !links_hold(s, start))) {
@@ -273,13 +284,7 @@ uint32_t gcx__shapes_hit(struct gcx__shapes *c, const struct gcx__thread *t,
     }
     g->streak = 0;
   }
-  if (g->follows >= SHAPES_FOLLOWS) {
-    f = follow_of(c, g);
-    if (follow_applies(f, c, g) && path_is(f->pcs, s, start)) {
-      return shapes_count(c, f->id);
-    }
-  }
-  return shapes_look_up(c, g, start);
+  return shapes_hit_other(c, g, start);
 }
 
 /* ------------------------------------------------------------------ learning */

@@ -175,8 +175,7 @@ static const char *termination_fault(bool roots_pushed)
 
 /* Calls @fn for every record whose object is unmarked at that moment. Before the
  * first object there is no chunk. */
-__attribute__((always_inline)) static inline void termination_each_unmarked(
-    void (*fn)(uint32_t number))
+static void termination_each_unmarked(void (*fn)(uint32_t number))
 {
   uint32_t limit = gcx__record_limit > 1 ? gcx__record_limit : 0;
 
@@ -230,6 +229,25 @@ static void termination_list(uint32_t number)
   }
 }
 
+/* What is found in a chunk lies behind what is listed already; listing catches up
+ * with it and overwrites it. */
+static void termination_list_unmarked(void)
+{
+  struct termination_numbers *list = &termination_unmarked;
+  uint32_t limit = gcx__record_limit > 1 ? gcx__record_limit : 0;
+
+  termination_corpses = 0;
+  for (uint32_t base = 0; base < limit; base += GCX__RECORD_CHUNK) {
+    const uint32_t *found = list->at + list->count;
+    size_t n = gcx__bdw_unmarked(gcx__record_chunk_of(base)->hot,
+                                 GCX_MIN(limit - base, GCX__RECORD_CHUNK), base,
+                                 list->at + list->count);
+
+    for (size_t i = 0; i < n; i++)
+      termination_list(found[i]);
+  }
+}
+
 /* The newly lost are marked first: then the marker's queue begins with all that
  * they lead to, also what an older corpse leads to as well. */
 static void termination_keep_lost(void)
@@ -276,7 +294,7 @@ static void termination_hand_over(uint32_t stop)
   b->garbage = gcx__marker_hand_over(&termination_marker, &b->garbage_capacity);
 }
 
-static void termination_drop(uint32_t number)
+static inline void termination_drop(uint32_t number)
 {
   uint32_t state = gcx__record_at(number)->state;
 
@@ -287,7 +305,7 @@ static void termination_drop(uint32_t number)
   gcx__record_unpublish(number);
   /* A number of the parent's is never given out again in the child. */
   if (number >= termination_watermark)
-    gcx__record_give_stopped(&number, 1);
+    gcx__record_give_stopped(number);
 }
 
 /* What is still unmarked goes; what a kept object reaches stays. If nothing was
@@ -306,8 +324,7 @@ static void termination_judge(uint32_t stop)
 {
   size_t marked = termination_marker.marked;
 
-  termination_corpses = 0;
-  termination_each_unmarked(termination_list);
+  termination_list_unmarked();
   termination_stats.unmarked =
       termination_unmarked.count + termination_lost.count + termination_corpses;
   termination_keep_lost();
