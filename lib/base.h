@@ -38,6 +38,10 @@
  * collector's roots. */
 #define GCX_NOT_A_ROOT __attribute__((section("gcx_own")))
 
+/* A function of gcx's below the program's own in a stack, such as the one that a
+ * thread starts in: reports leave it out, and what lies beneath. */
+#define GCX_OUTERMOST __attribute__((section("gcx_outermost"), noinline))
+
 /* Pointers that the collector must not see are stored as their complement. */
 #define GCX_HIDE(p) (~(uintptr_t)(p))
 #define GCX_REVEAL(h) ((void *)~(uintptr_t)(h))

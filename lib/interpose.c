@@ -240,7 +240,7 @@ static void interpose_after_function(void *arg)
     interpose_register(t);
 }
 
-static void *interpose_run(void *arg)
+static GCX_OUTERMOST void *interpose_run(void *arg)
 {
   struct gcx__thread *t = arg;
   interpose_thread_fn fn = (interpose_thread_fn)t->start;
@@ -253,7 +253,7 @@ static void *interpose_run(void *arg)
   return result;
 }
 
-static int interpose_run_c11(void *arg)
+static GCX_OUTERMOST int interpose_run_c11(void *arg)
 {
   struct gcx__thread *t = arg;
   thrd_start_t fn = (thrd_start_t)t->start;

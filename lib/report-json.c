@@ -95,7 +95,7 @@ static void json_stack(struct gcx__out *o, uint32_t site)
 {
   const uintptr_t *pcs = NULL;
   uint32_t epoch = 0;
-  size_t n = gcx__depot_get(site, &pcs, &epoch);
+  size_t n = gcx__report_stack(site, &pcs, &epoch);
 
   json_key(o, "stack");
   gcx__out_char(o, '[');

@@ -205,7 +205,7 @@ static size_t text_stack(struct gcx__out *o, uint32_t site)
 {
   const uintptr_t *pcs = NULL;
   uint32_t epoch = 0;
-  size_t n = gcx__depot_get(site, &pcs, &epoch);
+  size_t n = gcx__report_stack(site, &pcs, &epoch);
   size_t number = 0, raw = 0;
 
   for (size_t i = 0; i < n; i++)

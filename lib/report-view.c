@@ -55,12 +55,30 @@ static uint32_t report_site(const struct gcx_report *r, int which)
   }
 }
 
+/* Bounds of the section gcx_outermost (base.h), by the linker; absent where
+ * nothing is in front of the C library. */
+extern char __start_gcx_outermost[] __attribute__((weak));
+extern char __stop_gcx_outermost[] __attribute__((weak));
+
+size_t gcx__report_stack(uint32_t site, const uintptr_t **ret_pcs,
+                         uint32_t *ret_epoch)
+{
+  size_t n = gcx__depot_get(site, ret_pcs, ret_epoch);
+  uintptr_t low = (uintptr_t)__start_gcx_outermost;
+  uintptr_t high = (uintptr_t)__stop_gcx_outermost;
+
+  for (size_t i = 0; i < n; i++)
+    if ((*ret_pcs)[i] - 1 - low < high - low)
+      return i;
+  return n;
+}
+
 size_t gcx_report_stack(const struct gcx_report *r, int which,
                         void *const **ret_frames)
 {
   const uintptr_t *pcs = NULL;
   uint32_t epoch = 0;
-  size_t n = gcx__depot_get(report_site(r, which), &pcs, &epoch);
+  size_t n = gcx__report_stack(report_site(r, which), &pcs, &epoch);
 
   if (n > 0)
     *ret_frames = (void *const *)(const void *)pcs;

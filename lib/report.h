@@ -68,6 +68,10 @@ struct gcx_report {
   struct gcx__touch touch[GCX__REPORT_TOUCHES]; /* latest first */
 };
 
+/* The stack of a site as reports show it: without gcx's own frames. */
+size_t gcx__report_stack(uint32_t site, const uintptr_t **ret_pcs,
+                         uint32_t *ret_epoch);
+
 const char *gcx__report_name(enum gcx__report_id id); /* "GCX-LEAK" */
 
 /*
