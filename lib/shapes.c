@@ -87,33 +87,24 @@ static inline bool links_hold(const struct gcx__shape *s,
   return difference == 0;
 }
 
-/* Return addresses from the slots of the shape, and their hash. Four chains,
- * so that no multiplication waits for another. */
+/* Hash of the return addresses in the slots of the shape. Four chains, so that no
+ * multiplication waits for another. */
 GCX_READS_STACK
-static inline uint64_t slots_gather(const struct gcx__shape *s,
-                                    const struct gcx__frame *start,
-                                    uintptr_t *ret_pcs)
+static inline uint64_t slots_hash(const struct gcx__shape *s,
+                                  const struct gcx__frame *start)
 {
   const uintptr_t *stack = (const uintptr_t *)start->sp;
   uint64_t a = start->pc, b = 0, c = 0, d = 0;
-  uint32_t n = s->frames - 1u, i = 0;
+  const uint32_t *at = s->at, *end = at + s->frames - 1u;
 
-  for (; i + 4 <= n; i += 4) {
-    uintptr_t p = stack[s->at[i]], q = stack[s->at[i + 1]];
-    uintptr_t r = stack[s->at[i + 2]], t = stack[s->at[i + 3]];
-
-    ret_pcs[i] = p;
-    ret_pcs[i + 1] = q;
-    ret_pcs[i + 2] = r;
-    ret_pcs[i + 3] = t;
-    a = (a ^ p) * GCX_WALK_HASH_FACTOR;
-    b = (b ^ q) * GCX_WALK_HASH_FACTOR;
-    c = (c ^ r) * GCX_WALK_HASH_FACTOR;
-    d = (d ^ t) * GCX_WALK_HASH_FACTOR;
+  for (; at + 4 <= end; at += 4) {
+    a = (a ^ stack[at[0]]) * GCX_WALK_HASH_FACTOR;
+    b = (b ^ stack[at[1]]) * GCX_WALK_HASH_FACTOR;
+    c = (c ^ stack[at[2]]) * GCX_WALK_HASH_FACTOR;
+    d = (d ^ stack[at[3]]) * GCX_WALK_HASH_FACTOR;
   }
-  for (; i < n; i++) {
-    ret_pcs[i] = stack[s->at[i]];
-    a = (a ^ ret_pcs[i]) * GCX_WALK_HASH_FACTOR;
+  for (; at < end; at++) {
+    a = (a ^ stack[*at]) * GCX_WALK_HASH_FACTOR;
     a ^= a >> 32;
   }
   return gcx__walk_hash_end(a, b, c, d);
@@ -127,28 +118,6 @@ static inline bool pcs_equal(const uintptr_t *a, const uintptr_t *b, uint32_t n)
     difference |= a[i] ^ b[i];
   }
   return difference == 0;
-}
-
-/* The descriptor, NULL if there is none. Shape 0: what was walked, whatever its
- * shape. */
-static inline const struct gcx__path *slot_find(const struct gcx__shapes *c,
-                                                uint16_t shape, uint32_t frames,
-                                                uintptr_t pc, uint64_t hash,
-                                                const uintptr_t *outer_pcs)
-{
-  uint32_t key = slot_key(hash, shape, frames);
-
-  for (uint32_t at = slot_first(c, hash);; at = (at + 1) & c->slot_mask) {
-    const struct gcx__path *s = &c->slots[at];
-
-    if (s->id == 0) {
-      return NULL;
-    }
-    if (s->key == key && s->pcs[0] == pc &&
-        pcs_equal(s->pcs + 1, outer_pcs, frames - 1)) {
-      return s;
-    }
-  }
 }
 
 /* Four instructions for each frame, and one jump for all: this is what a hit
@@ -181,6 +150,44 @@ __attribute__((always_inline)) static inline bool path_is(
     break;
   }
   return difference == 0;
+}
+
+/* The path of what was walked, whatever its shape, NULL if there is none. */
+static const struct gcx__path *slot_find_walk(const struct gcx__shapes *c,
+                                              const struct gcx__walk *w)
+{
+  uint32_t key = slot_key(w->hash, 0, w->n);
+
+  for (uint32_t at = slot_first(c, w->hash);; at = (at + 1) & c->slot_mask) {
+    const struct gcx__path *s = &c->slots[at];
+
+    if (s->id == 0) {
+      return NULL;
+    }
+    if (s->key == key && pcs_equal(s->pcs, w->pcs, w->n)) {
+      return s;
+    }
+  }
+}
+
+/* The path of the stack at @start, which has the shape at @place. */
+static inline const struct gcx__path *slot_find(struct gcx__shapes *c,
+                                                uint16_t place, uint64_t hash,
+                                                const struct gcx__frame *start)
+{
+  const struct gcx__shape *shape = shape_at(c, place);
+  uint32_t key = slot_key(hash, place, shape->frames);
+
+  for (uint32_t at = slot_first(c, hash);; at = (at + 1) & c->slot_mask) {
+    const struct gcx__path *s = &c->slots[at];
+
+    if (s->id == 0) {
+      return NULL;
+    }
+    if (s->key == key && path_is(s->pcs, shape, start)) {
+      return s;
+    }
+  }
 }
 
 /* The path is known by its slots; expect it next time. */
@@ -237,11 +244,8 @@ static GCX_NOINLINE uint32_t shapes_look_up(struct gcx__shapes *c,
                                             struct gcx__guess *g,
                                             const struct gcx__frame *start)
 {
-  const struct gcx__shape *s = shape_at(c, g->shape);
-  uintptr_t pcs[GCX_WALK_MAX];
-  uint64_t hash = slots_gather(s, start, pcs);
-  const struct gcx__path *slot =
-      slot_find(c, g->shape, s->frames, start->pc, hash, pcs);
+  uint64_t hash = slots_hash(shape_at(c, g->shape), start);
+  const struct gcx__path *slot = slot_find(c, g->shape, hash, start);
 
   if (slot == NULL) {
     return 0;
@@ -408,11 +412,9 @@ static void slot_add(struct gcx__shapes *c, uint16_t shape, uint64_t hash,
 static void slot_add_shaped(struct gcx__shapes *c, uint16_t place,
                             const struct gcx__frame *start, uint32_t id)
 {
-  const struct gcx__shape *s = shape_at(c, place);
-  uintptr_t pcs[GCX_WALK_MAX];
-  uint64_t hash = slots_gather(s, start, pcs);
+  uint64_t hash = slots_hash(shape_at(c, place), start);
 
-  if (slot_find(c, place, s->frames, start->pc, hash, pcs) == NULL) {
+  if (slot_find(c, place, hash, start) == NULL) {
     slot_add(c, place, hash, id);
   }
 }
@@ -459,8 +461,7 @@ uint32_t gcx__shapes_learn(struct gcx__shapes *c,
  * than the depot's. */
 uint32_t gcx__shapes_find(struct gcx__shapes *c, const struct gcx__walk *w)
 {
-  const struct gcx__path *slot =
-      slot_find(c, 0, w->n, w->pcs[0], w->hash, w->pcs + 1);
+  const struct gcx__path *slot = slot_find_walk(c, w);
   uint32_t id;
 
   if (slot != NULL) {
