@@ -48,10 +48,10 @@ static int forget(void)
 
 __attribute__((noinline)) static void leave(int depth, int status)
 {
+  if (depth == 0)
+    exit(status);
   if (depth > 0)
     leave(depth - 1, status);
-  else
-    exit(status);
   (void)getpid(); /* no tail call */
 }
 
