@@ -190,7 +190,8 @@ void gcx__words_read_in_place(bool may)
     (void)sigaddset(&faults, SIGSEGV);
     (void)sigaddset(&faults, SIGBUS);
     words_reader = gcx__tid();
-    (void)sigaction(SIGSEGV, NULL, &words_old_segv); /* known before it is ours */
+    (void)sigaction(SIGSEGV, NULL,
+                    &words_old_segv); /* known before it is ours */
     (void)sigaction(SIGBUS, NULL, &words_old_bus);
     (void)sigaction(SIGSEGV, &ours, NULL);
     (void)sigaction(SIGBUS, &ours, NULL);
