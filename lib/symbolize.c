@@ -69,6 +69,7 @@ struct symbolize_talk {
   size_t request_done;
   size_t answer_bytes; /* read and not yet understood */
   bool skipping;       /* inside a line that is too long */
+  bool unheard;        /* nobody reads requests any more */
 };
 
 static struct symbolize_memory *symbolize_memory;
@@ -323,14 +324,15 @@ static int symbolize_ms_left(const struct symbolize_talk *t)
              : (int)((t->deadline_ns - now + 999999) / 1000000);
 }
 
-/* Send and receive until all is answered; false if the helper failed. */
+/* Send and receive until all is answered; false if the helper failed. One that
+ * reads no more may have answered before: only the end of its answers counts. */
 static bool symbolize_talk(struct symbolize_talk *t)
 {
   while (t->answered < symbolize_pending) {
     struct pollfd p = { .fd = t->fd, .events = POLLIN };
     int left = symbolize_ms_left(t);
 
-    if (t->sent < symbolize_pending)
+    if (t->sent < symbolize_pending && !t->unheard)
       p.events |= POLLOUT;
     if (left == 0) {
       symbolize_say("the helper %s did not answer within %llu ms",
@@ -339,8 +341,9 @@ static bool symbolize_talk(struct symbolize_talk *t)
     }
     if (poll(&p, 1, left) <= 0)
       continue;
-    if (((p.revents & POLLOUT) != 0 && !symbolize_send(t)) ||
-        ((p.revents & ~POLLOUT) != 0 && !symbolize_receive(t))) {
+    if ((p.revents & POLLOUT) != 0 && !symbolize_send(t))
+      t->unheard = true;
+    if ((p.revents & ~POLLOUT) != 0 && !symbolize_receive(t)) {
       symbolize_say("the helper %s ended before it had answered",
                     symbolize_path);
       return false;
