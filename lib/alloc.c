@@ -174,6 +174,10 @@ static void *alloc_resize(uint32_t number, void *p, size_t bytes,
   bool secret = (gcx__record_state(number) & GCX_FLAG_SECRET) != 0;
   void *moved;
 
+  if (!gcx__object_reserve_bytes(number, bytes)) {
+    errno = ENOMEM;
+    return NULL;
+  }
   if (alloc_fits(bytes, room)) {
     alloc_resize_in_place(number, p, had, bytes);
     return p;
@@ -188,6 +192,14 @@ static void *alloc_resize(uint32_t number, void *p, size_t bytes,
   return moved;
 }
 
+/* Its disposal has at least begun. */
+static bool alloc_has_ended(uint32_t number)
+{
+  uint32_t state = gcx__record_state(number) & GCX_STATE_MASK;
+
+  return state == GCX_STATE_DISPOSED || state == GCX_STATE_DISPOSING;
+}
+
 void *gcx_realloc(void *p, size_t bytes)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
@@ -197,8 +209,7 @@ void *gcx_realloc(void *p, size_t bytes)
   if (p == NULL)
     return gcx__object_alloc(bytes, GCX__ALIGN_MIN, 0, 0, &start);
   number = gcx__misuse_object(p, "gcx_realloc", false, &start);
-  if (number == 0 ||
-      (gcx__record_state(number) & GCX_STATE_MASK) == GCX_STATE_DISPOSED) {
+  if (number == 0 || alloc_has_ended(number)) {
     errno = EINVAL;
     return NULL;
   }
@@ -226,14 +237,14 @@ bool gcx_is_disposed(const void *p)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
   uint32_t number = gcx__misuse_object(p, "gcx_is_disposed", false, &start);
-  uint32_t state;
+  bool ended;
 
   if (number == 0)
     return true;
   gcx__lifecycle_note_use(number, &start);
-  state = gcx__record_state(number) & GCX_STATE_MASK;
+  ended = alloc_has_ended(number);
   GCX_KEEP(p);
-  return state == GCX_STATE_DISPOSED || state == GCX_STATE_DISPOSING;
+  return ended;
 }
 
 void *gcx_require_live(void *p)

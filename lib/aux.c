@@ -96,6 +96,7 @@ struct gcx__aux *gcx__aux_have_locked(uint32_t number)
       return NULL;
     }
   } while (!gcx__record_change(number, state, state | GCX_FLAG_AUX));
+  GCX_DELAY();
   __atomic_store_n(&a->number, number, __ATOMIC_RELEASE);
   __atomic_store_n(&gcx__record_at(number)->link, index, __ATOMIC_RELEASE);
   aux_used++;

@@ -42,6 +42,15 @@
  * thread starts in: reports leave it out, and what lies beneath. */
 #define GCX_OUTERMOST __attribute__((section("gcx_outermost"), noinline))
 
+/* Where a stop of the world would hurt if the order of things were wrong: a build
+ * with --enable-delays lingers there now and then (platform-linux.c). */
+#ifdef GCX_DELAYS
+void gcx__delay(void);
+#define GCX_DELAY() gcx__delay()
+#else
+#define GCX_DELAY() ((void)0)
+#endif
+
 /* Pointers that the collector must not see are stored as their complement. */
 #define GCX_HIDE(p) (~(uintptr_t)(p))
 #define GCX_REVEAL(h) ((void *)~(uintptr_t)(h))

@@ -73,7 +73,7 @@ static void gcx_say_obstacle(void)
   const char *why = gcx__bdw_obstacle();
 
   if (why != NULL)
-    gcx__warn("leaks can't be found: %s", why);
+    gcx__warn("leaks can go unnoticed: %s", why);
 }
 
 static void gcx_start_once(void)

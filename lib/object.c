@@ -122,8 +122,11 @@ static void *object_cached_cell(struct gcx__cells *c, enum gcx__kind kind,
     if (!gcx__cells_refill(c, kind, granules))
       return NULL;
     p = *slot;
+    GCX_ASSERT(p != NULL);
   }
+  GCX_DELAY();
   *slot = *(void **)p;
+  GCX_DELAY();
   return p;
 }
 
@@ -227,6 +230,18 @@ static bool object_note_bytes(uint32_t number, size_t bytes)
   return true;
 }
 
+bool gcx__object_reserve_bytes(uint32_t number, size_t bytes)
+{
+  bool reserved;
+
+  if (GCX_LIKELY(bytes <= UINT32_MAX))
+    return true;
+  gcx__lock(&gcx__aux_lock);
+  reserved = gcx__aux_have_locked(number) != NULL;
+  gcx__unlock(&gcx__aux_lock);
+  return reserved;
+}
+
 void gcx__object_set_bytes(uint32_t number, size_t bytes)
 {
   uint32_t state = gcx__record_state(number);
@@ -323,8 +338,11 @@ void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
   r->link = 0;
   if (GCX_UNLIKELY(bytes > UINT32_MAX && !object_note_bytes(number, bytes)))
     return object_no_memory(c, number);
+  GCX_DELAY();
   object_tag(p, cell, number);
+  GCX_DELAY();
   gcx__record_publish_at(gcx__record_hot_in(chunk, number), p);
+  GCX_DELAY();
   return p;
 }
 
@@ -358,8 +376,10 @@ void *gcx__object_move(uint32_t number, size_t bytes,
   memcpy(p, old, GCX_MIN(had, bytes));
   shell = gcx__object_number(p);
   gcx__record_unpublish(shell);
+  GCX_DELAY();
   object_tag(p, gcx__bdw_cell_bytes(p), number);
   gcx__record_publish(number, p);
+  GCX_DELAY();
   object_leave_shell(old, shell, number);
   gcx__object_set_bytes(number, bytes);
   GCX_KEEP(old);
@@ -386,7 +406,9 @@ void gcx__object_free(uint32_t number)
   if (GCX_UNLIKELY(cell == 0))
     cell = gcx__bdw_cell_bytes(p);
   object_release_aux(number);
+  GCX_DELAY();
   gcx__record_unpublish(number);
+  GCX_DELAY();
   if (t == NULL || t->cells == NULL) {
     gcx__record_give(&number, 1);
     gcx__bdw_free(p);

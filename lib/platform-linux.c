@@ -196,3 +196,22 @@ const char *gcx__exe_path(void)
 {
   return platform_exe;
 }
+
+#ifdef GCX_DELAYS
+/* One call in 32 spins for a while, one in 1024 gives the processor away. */
+void gcx__delay(void)
+{
+  static __thread uint32_t state __attribute__((tls_model("initial-exec")));
+  uint32_t x = state != 0 ? state : gcx__tid() * 2654435761u | 1u;
+
+  x ^= x << 13;
+  x ^= x >> 17;
+  x ^= x << 5;
+  state = x;
+  if (x % 1024 == 0)
+    (void)syscall(SYS_sched_yield);
+  else if (x % 32 == 0)
+    for (uint32_t i = x >> 22; i > 0; i--)
+      __asm__ volatile("" : : : "memory");
+}
+#endif
