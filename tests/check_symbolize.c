@@ -101,6 +101,57 @@ START_TEST(test_without_address_ranges)
   }
 END_TEST
 
+/* A row of the table of lines at the very end of the code, as gcc makes them
+ * behind a call that does not return; clang knows no file 1. */
+static const char before_source[] =
+    "int middle(int x);\n"
+    "int middle(int x) { return x * 5; }\n" /* line 2 */
+    "#ifdef __clang__\n"
+    "#define ROW \"\"\n"
+    "#else\n"
+    "#define ROW \"\\n.loc 1 98 0\\n.loc 1 99 0\"\n"
+    "#endif\n"
+    "__attribute__((cold)) void before(int x);\n"
+    "void before(int x)\n"
+    "{\n"
+    "  x = middle(x);\n"
+    "  __asm__ volatile(\"nop\" ROW : : \"r\"(x));\n"
+    "  __builtin_unreachable();\n"
+    "}\n";
+static const char plain_source[] = "int plain(int x);\n"
+                                   "int plain(int x) { return x * 7; }\n";
+
+/* Between functions that have lines: one compiled without -g. It has a name at
+ * most, never the line of its neighbour. */
+START_TEST(test_neighbour_without_lines)
+  {
+    struct gcx__source s;
+    void *library;
+    uintptr_t pc;
+
+    write_file("before.c", before_source, 0600);
+    write_file("plain.c", plain_source, 0600);
+    write_file("lib.c", library_source, 0600);
+    run("${CC:-cc} -g -O2 -fPIC -c before.c lib.c && "
+        "${CC:-cc} -O2 -fPIC -c plain.c && "
+        "${CC:-cc} -shared -Wl,--build-id -o lib.so plain.o before.o lib.o");
+    if (_i == 1)
+      run("strip --strip-unneeded --keep-section='.debug*' lib.so && "
+          "objcopy --remove-section .debug_aranges lib.so");
+    library = open_library();
+    pc = (uintptr_t)dlsym(library, "plain") + 1;
+    look_up(pc);
+    ck_assert(gcx__symbolize_get(pc, gcx__modules_epoch(), 0, &s));
+    ck_assert_str_eq(s.function, "plain");
+    ck_assert_str_eq(s.file, "");
+    ck_assert_uint_eq(s.line, 0);
+    ck_assert(!gcx__symbolize_get(pc, gcx__modules_epoch(), 1, &s));
+    pc = (uintptr_t)dlsym(library, "middle") + 1;
+    look_up(pc);
+    source_is(pc, gcx__modules_epoch(), 0, "middle", "before.c", 2, false);
+  }
+END_TEST
+
 START_TEST(test_closed_library)
   {
     uint32_t epoch, site;
@@ -265,6 +316,7 @@ static Suite *symbolize_suite(void)
   tcase_add_test(modules, test_executable);
   tcase_add_test(modules, test_shared_library_and_inlined_function);
   tcase_add_test(modules, test_without_address_ranges);
+  tcase_add_loop_test(modules, test_neighbour_without_lines, 0, 2);
   tcase_add_test(modules, test_closed_library);
   tcase_add_test(modules, test_stripped_library);
   tcase_add_loop_test(modules, test_separate_debug_file_by_build_id, 0, 2);

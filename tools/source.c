@@ -208,7 +208,8 @@ static const struct range *ranges_find(const struct module *m,
 }
 
 /* The unit that @address, one of libdwfl's, is in; NULL if there is no DWARF of
- * it. @ret_bias: libdwfl's address less the one in the DWARF. */
+ * it. @ret_bias: libdwfl's address less the one in the DWARF. For code without
+ * DWARF libdwfl names the unit before it: that one's own ranges decide. */
 static Dwarf_Die *module_unit(struct module *m, Dwarf_Addr address,
                               Dwarf_Addr *ret_bias)
 {
@@ -216,7 +217,7 @@ static Dwarf_Die *module_unit(struct module *m, Dwarf_Addr address,
   const struct range *r;
   Dwarf *dwarf;
 
-  if (unit != NULL)
+  if (unit != NULL && dwarf_haspc(unit, address - *ret_bias) > 0)
     return unit;
   dwarf = dwfl_module_getdwarf(m->mod, ret_bias);
   if (dwarf == NULL)
