@@ -30,10 +30,11 @@ START_TEST(executable_and_libc_are_there)
     self = gcx__modules_at(0);
     ck_assert(self->is_main);
     ck_assert_str_eq(self->path, gcx__exe_path());
-    libc = module_of(dlsym(RTLD_DEFAULT, "qsort"));
+    /* a sanitizer brings functions of the same names */
+    libc = module_of(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"));
     ck_assert_ptr_nonnull(libc);
     ck_assert(!libc->is_main && libc->path[0] == '/');
-    ck_assert_ptr_nonnull(strstr(libc->path, "libc"));
+    ck_assert_ptr_nonnull(strstr(libc->path, "/libc"));
     ck_assert_uint_gt(libc->build_id_bytes, 0);
     ck_assert_uint_gt(libc->tls_module, 0);
     ck_assert_uint_gt(libc->tls_bytes, 0);
