@@ -107,11 +107,44 @@ struct finalizer_sleep {
   uint64_t timeout_ms;
 };
 
+/* Keeps the clock of births while somebody asks for it. */
+#define CLOCK_TICK_MS 4
+#define CLOCK_IDLE_TICKS 8
+
+static void finalizer_keep_clock(uint32_t *idle_ticks)
+{
+  __atomic_store_n(&gcx__clock.ms, gcx__now_ms(), __ATOMIC_RELAXED);
+  if (__atomic_exchange_n(&gcx__clock.asked, 0, __ATOMIC_ACQ_REL) != 0)
+    *idle_ticks = 0;
+  else if (++*idle_ticks >= CLOCK_IDLE_TICKS)
+    __atomic_store_n(&gcx__clock.is_kept, 0, __ATOMIC_RELEASE);
+}
+
+/* Until a batch is queued, or the time is over. Only while it sleeps here does
+ * this thread keep the clock: work can take any time. */
 static void *finalizer_sleep(void *arg)
 {
   const struct finalizer_sleep *s = arg;
+  uint32_t begin = gcx__now_ms(), idle_ticks = 0;
 
-  gcx__futex_wait(&gcx__termination_queued, s->seen, s->timeout_ms);
+  __atomic_store_n(&gcx__clock.keeper, &gcx__termination_queued,
+                   __ATOMIC_RELEASE);
+  while (__atomic_load_n(&gcx__termination_queued, __ATOMIC_ACQUIRE) ==
+         s->seen) {
+    uint64_t spent = gcx__now_ms() - begin;
+    bool kept = __atomic_load_n(&gcx__clock.is_kept, __ATOMIC_ACQUIRE) != 0;
+
+    if (spent >= s->timeout_ms)
+      break;
+    gcx__futex_wait(&gcx__termination_queued, s->seen,
+                    kept ? CLOCK_TICK_MS : s->timeout_ms - spent);
+    if (kept)
+      finalizer_keep_clock(&idle_ticks);
+    else
+      idle_ticks = 0;
+  }
+  __atomic_store_n(&gcx__clock.keeper, NULL, __ATOMIC_RELEASE);
+  __atomic_store_n(&gcx__clock.is_kept, 0, __ATOMIC_RELEASE);
   return NULL;
 }
 
@@ -233,6 +266,7 @@ void gcx__finalizer_after_fork(void)
   finalizer_tid = 0;
   finalizer_turn = 0;
   finalizer_done = gcx__termination_queued;
+  gcx__clock = (struct gcx__clock){ .ms = 0 }; /* its keeper is gone */
 }
 
 void gcx__finalizer_shut_down(void)

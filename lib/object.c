@@ -292,7 +292,7 @@ static inline struct object_birth object_born(struct gcx__thread *t,
   struct object_birth birth = { 0, 0 };
 
   if (gcx__opt.leak != GCX_LEAK_OFF) {
-    birth.ms = gcx__now_ms();
+    birth.ms = gcx__clock_ms();
     if ((flags & GCX_FLAG_OPTIONAL) == 0)
       birth.site = gcx__trace_site(t, start);
   }

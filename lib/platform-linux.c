@@ -97,6 +97,26 @@ uint32_t gcx__now_ms(void)
                     platform_start_ms);
 }
 
+struct gcx__clock gcx__clock;
+
+uint32_t gcx__clock_wake(void)
+{
+  uint32_t now = gcx__now_ms();
+  uint32_t *keeper = __atomic_load_n(&gcx__clock.keeper, __ATOMIC_ACQUIRE);
+  uint32_t not_kept = 0;
+
+  if (keeper == NULL)
+    return now;
+  __atomic_store_n(&gcx__clock.ms, now, __ATOMIC_RELAXED);
+  if (__atomic_compare_exchange_n(&gcx__clock.is_kept, &not_kept, 1, false,
+                                  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    gcx__futex_wake(keeper);
+  /* It may have gone to work in between, and would not see this. */
+  if (__atomic_load_n(&gcx__clock.keeper, __ATOMIC_ACQUIRE) == NULL)
+    __atomic_store_n(&gcx__clock.is_kept, 0, __ATOMIC_RELEASE);
+  return now;
+}
+
 const char *gcx__getenv(const char *name)
 {
   return gcx__is_secure() ? NULL : getenv(name);

@@ -21,6 +21,27 @@ uint64_t gcx__now_ns(void); /* monotonic, precise */
 uint32_t gcx__now_ms(void); /* since gcx__platform_init(), at most 10 ms
                                   late, a few ns to ask; wraps at 49 days */
 
+/* The same from memory, for every allocation: a keeper (the finalizer thread)
+ * writes it down every few ms for as long as it is asked for. With no keeper, or
+ * one that has gone to sleep, the clock is read, and the keeper woken. */
+struct gcx__clock {
+  uint32_t ms;
+  uint32_t is_kept; /* ms is being kept up to date */
+  uint32_t asked;   /* since the keeper last looked */
+  uint32_t *keeper; /* what the keeper sleeps on, NULL: there is none */
+};
+extern struct gcx__clock gcx__clock;
+uint32_t gcx__clock_wake(void);
+
+static inline uint32_t gcx__clock_ms(void)
+{
+  if (GCX_UNLIKELY(!__atomic_load_n(&gcx__clock.is_kept, __ATOMIC_ACQUIRE)))
+    return gcx__clock_wake();
+  if (GCX_UNLIKELY(!__atomic_load_n(&gcx__clock.asked, __ATOMIC_RELAXED)))
+    __atomic_store_n(&gcx__clock.asked, 1, __ATOMIC_RELAXED);
+  return __atomic_load_n(&gcx__clock.ms, __ATOMIC_RELAXED);
+}
+
 /* Value of an environment variable, NULL if unset or if gcx__is_secure(). */
 const char *gcx__getenv(const char *name);
 

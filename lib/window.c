@@ -35,6 +35,8 @@ uint32_t gcx__window_stop(void)
   uint32_t n = window_stops + 1;
 
   window_ms[n % STOPS] = gcx__now_ms();
+  /* What is born from now on is not older than this stop. */
+  __atomic_store_n(&gcx__clock.ms, window_ms[n % STOPS], __ATOMIC_RELAXED);
   window_crumbs_at[n % STOPS] =
       __atomic_load_n(&window_next_crumb, __ATOMIC_ACQUIRE);
   __atomic_store_n(&window_stops, n, __ATOMIC_RELEASE);
