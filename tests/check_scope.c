@@ -2,6 +2,8 @@
 /* check_scope.c - disposal at the end of a scope, whichever way it is left */
 #include "objects.h"
 
+#include "scope_cxx.h"
+
 static char trail[64];
 static size_t trail_length;
 
@@ -182,6 +184,56 @@ START_TEST(test_using_inside_a_loop)
   }
 END_TEST
 
+/* ---- the same in C++ */
+
+START_TEST(test_cxx_auto)
+  {
+    char *p;
+
+    scope_cxx_auto_return(named, 1);
+    demand_trail("a");
+    scope_cxx_auto_return(named, 2);
+    demand_trail("ba");
+    scope_cxx_auto_return(named, 3);
+    demand_trail("ba");
+    ck_assert_ptr_null(scope_cxx_auto_steal(named, 0));
+    demand_trail("a");
+    p = scope_cxx_auto_steal(named, 1);
+    demand_trail("");
+    ck_assert(!gcx_is_disposed(p));
+    gcx_dispose(p);
+    demand_trail("a");
+    scope_cxx_auto_loop(named);
+    demand_trail("abcd");
+    scope_cxx_auto_goto(named);
+    demand_trail("abc");
+  }
+END_TEST
+
+START_TEST(test_cxx_using)
+  {
+    ck_assert_int_eq(scope_cxx_using_return(named), 'a' + 'b');
+    demand_trail("ba");
+    ck_assert_int_eq(scope_cxx_using_break(named), 1);
+    demand_trail("ba");
+    ck_assert_int_eq(scope_cxx_using_continue(named), 1);
+    demand_trail("a");
+    scope_cxx_using_goto(named);
+    demand_trail("bac");
+    scope_cxx_using_loop(named);
+    demand_trail("abcd");
+    ck_assert_int_eq(scope_cxx_using_null(), 1);
+    demand_trail("");
+  }
+END_TEST
+
+START_TEST(test_cxx_throw)
+  {
+    scope_cxx_auto_throw(named);
+    demand_trail("bac");
+  }
+END_TEST
+
 static Suite *scope_suite(void)
 {
   Suite *s = suite_create("scope");
@@ -195,6 +247,9 @@ static Suite *scope_suite(void)
   tcase_add_test(c, test_using);
   tcase_add_test(c, test_using_on_one_line_and_goto);
   tcase_add_test(c, test_using_inside_a_loop);
+  tcase_add_test(c, test_cxx_auto);
+  tcase_add_test(c, test_cxx_using);
+  tcase_add_test(c, test_cxx_throw);
   suite_add_tcase(s, c);
   return s;
 }
