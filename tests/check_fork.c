@@ -115,7 +115,7 @@ static int child_life(bool adopts)
   found = objects_found();
   if (found < MOST || found > N || seen->direct != found)
     return 4;
-  late = N - found; /* kept by a leftover word, to be found later */
+  late = N - found;        /* kept by a leftover word, to be found later */
   gcx_dispose(parents[0]); /* allowed */
   if (!gcx_is_disposed(parents[0]))
     return 5;
