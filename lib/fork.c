@@ -25,14 +25,17 @@
 #include "termination.h"
 #include "thread.h"
 #include "trace.h"
+#include "unwind.h"
 
 static void fork_prepare(void)
 {
   gcx__lock_all();
+  gcx__unwind_before_fork();
 }
 
 static void fork_parent(void)
 {
+  gcx__unwind_after_fork(false);
   gcx__unlock_all();
 }
 
@@ -47,6 +50,7 @@ static void fork_child(void)
   struct gcx__thread *self;
 
   gcx__lock_reinit_all();
+  gcx__unwind_after_fork(true);
   gcx__lifecycle_after_fork(); /* while vanished threads are on the list */
   gcx__thread_after_fork(fork_drop);
   self = gcx__thread_self();

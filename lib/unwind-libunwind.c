@@ -20,6 +20,8 @@
  */
 #include "unwind.h"
 
+#include "platform.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -151,6 +153,60 @@ static size_t unwind_fast(const struct gcx__frame *start, uintptr_t *ret_pcs,
   return n;
 }
 
+/* -------------------------------------------------------------------- gate */
+
+/* libunwind has locks of its own. A fork must not catch one in the hands of a
+ * thread that the child will not have: it closes the gate and waits until nobody
+ * is inside. A second at most: whoever forks in a signal handler may have come
+ * from inside itself. */
+#define GATE_CLOSED UINT32_C(0x80000000)
+#define GATE_WAIT_MS 10
+#define GATE_WAITS_MAX 100
+
+static uint32_t gate; /* threads inside, and whether it is closed */
+
+static void gate_enter(void)
+{
+  for (;;) {
+    uint32_t now = __atomic_load_n(&gate, __ATOMIC_ACQUIRE);
+
+    if ((now & GATE_CLOSED) != 0) {
+      gcx__futex_wait(&gate, now, GATE_WAIT_MS);
+    } else if (__atomic_compare_exchange_n(&gate, &now, now + 1, false,
+                                           __ATOMIC_ACQ_REL,
+                                           __ATOMIC_ACQUIRE)) {
+      return;
+    }
+  }
+}
+
+static void gate_leave(void)
+{
+  if (__atomic_sub_fetch(&gate, 1, __ATOMIC_ACQ_REL) == GATE_CLOSED) {
+    gcx__futex_wake(&gate);
+  }
+}
+
+void gcx__unwind_before_fork(void)
+{
+  uint32_t now = __atomic_or_fetch(&gate, GATE_CLOSED, __ATOMIC_ACQ_REL);
+
+  for (int i = 0; now != GATE_CLOSED && i < GATE_WAITS_MAX; i++) {
+    gcx__futex_wait(&gate, now, GATE_WAIT_MS);
+    now = __atomic_load_n(&gate, __ATOMIC_ACQUIRE);
+  }
+}
+
+void gcx__unwind_after_fork(bool is_child)
+{
+  if (is_child) {
+    __atomic_store_n(&gate, 0, __ATOMIC_RELEASE);
+  } else {
+    (void)__atomic_and_fetch(&gate, ~GATE_CLOSED, __ATOMIC_ACQ_REL);
+    gcx__futex_wake(&gate);
+  }
+}
+
 size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
                    size_t max, bool careful)
 {
@@ -158,6 +214,7 @@ size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
   size_t n = 0;
 
   max = GCX_MIN(max, (size_t)UNWIND_MAX);
+  gate_enter();
   if (!careful) {
     n = unwind_fast(start, ret_pcs, max);
   } else {
@@ -166,6 +223,7 @@ size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
   if (n == 0) {
     n = unwind_stepping(start, ret_pcs, max);
   }
+  gate_leave();
   errno = saved;
   return n;
 }
@@ -209,12 +267,14 @@ size_t gcx__unwind_steps(const struct gcx__frame *start,
   int saved = errno;
   size_t n = 0;
 
+  gate_enter();
   unw_flush_cache(unw_local_addr_space, 0, 0);
   if (unw_getcontext(&context) == 0 && unw_init_local(&c, &context) == 0 &&
       cursor_seek(&c, start)) {
     while (n < max && step_describe(&c, start, &ret_steps[n++])) {
     }
   }
+  gate_leave();
   errno = saved;
   return n;
 }
@@ -224,7 +284,9 @@ void gcx__unwind_prime(void)
   void *pcs[4];
   int saved = errno;
 
+  gate_enter();
   (void)unw_backtrace(pcs, GCX_ARRAY_LENGTH(pcs));
+  gate_leave();
   errno = saved;
 }
 
@@ -280,6 +342,7 @@ bool gcx__unwind_find_exit(uintptr_t *ret_sp, uintptr_t ret_regs[12],
   int saved = errno;
   bool found = false;
 
+  gate_enter();
   unw_flush_cache(unw_local_addr_space, 0, 0);
   if (unw_getcontext(&context) == 0 && unw_init_local(&c, &context) == 0) {
     while (!found && unw_step(&c) > 0) {
@@ -292,6 +355,7 @@ bool gcx__unwind_find_exit(uintptr_t *ret_sp, uintptr_t ret_regs[12],
     cursor_saved_regs(&c, ret_regs);
     *ret_main_returned = cursor_is_startup(&c);
   }
+  gate_leave();
   errno = saved;
   return found;
 }

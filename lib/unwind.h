@@ -52,6 +52,10 @@ size_t gcx__unwind_steps(const struct gcx__frame *start,
 /* First unwind of a thread allocates inside libunwind: do it now. */
 void gcx__unwind_prime(void);
 
+/* Around a fork, with gcx's locks held: nobody is inside libunwind meanwhile. */
+void gcx__unwind_before_fork(void);
+void gcx__unwind_after_fork(bool is_child);
+
 /* Frames above exit(): where did the process leave main? True if exit() was
  * found on the calling thread's stack; then @ret_sp is the stack pointer of its
  * caller, @ret_regs that frame's callee-saved registers (6 on x86-64: rbx, rbp,
