@@ -172,9 +172,21 @@ static void classify_collect(struct classify *c)
 {
   const struct gcx__batch *b = c->batch;
 
-  for (size_t i = 0; i < b->count; i++)
+  for (size_t i = 0; i < b->count - b->late; i++)
     if ((gcx__record_state(b->numbers[i]) & GCX_STATE_MASK) == GCX_STATE_LOST)
       c->lost[c->count++].number = b->numbers[i];
+}
+
+static size_t classify_add_late(const struct gcx__batch *b,
+                                struct gcx__lost *at)
+{
+  size_t added = 0;
+
+  for (size_t i = b->count - b->late; i < b->count; i++)
+    if ((gcx__record_state(b->numbers[i]) & GCX_STATE_MASK) == GCX_STATE_LOST)
+      at[added++] =
+          (struct gcx__lost){ .number = b->numbers[i], .head = GCX__LOST_LATE };
+  return added;
 }
 
 struct gcx__lost *gcx__classify(const struct gcx__batch *b, size_t *ret_count)
@@ -197,6 +209,6 @@ struct gcx__lost *gcx__classify(const struct gcx__batch *b, size_t *ret_count)
   if (c.lost != memory) /* an odd number of passes: back to the beginning */
     for (size_t i = 0; i < c.count; i++)
       memory[i] = c.lost[i];
-  *ret_count = c.count;
+  *ret_count = c.count + classify_add_late(b, memory + c.count);
   return memory;
 }

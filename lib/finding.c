@@ -119,10 +119,14 @@ static void finding_group(struct finding_set *s, const struct gcx__lost *lost,
     r->total_bytes += gcx__object_bytes(lost[i].number);
   }
   for (size_t i = 0; i < n; i++) {
-    struct gcx_report *r = &s->reports[s->of[lost[i].head] - 1];
+    struct gcx_report *r;
+    bool is_new;
 
     if (lost[i].head == i)
       continue;
+    r = lost[i].head == GCX__LOST_LATE
+            ? finding_of(s, lost[i].number, &is_new, &s->of[i])
+            : &s->reports[s->of[lost[i].head] - 1];
     r->indirect_count++;
     r->indirect_bytes += gcx__object_bytes(lost[i].number);
   }

@@ -68,7 +68,8 @@ static size_t termination_toggle_count;
 static struct termination_numbers termination_unmarked;
 static size_t termination_corpses; /* at the end of that array */
 static struct termination_numbers termination_lost; /* handed over in a batch */
-static size_t termination_garbage_begin;            /* in the marker's queue */
+static size_t termination_late;          /* at the end of termination_lost */
+static size_t termination_garbage_begin; /* in the marker's queue */
 static size_t termination_garbage_end;
 static struct gcx__batch *termination_spare; /* prepared before the stop */
 static struct gcx__batch *termination_found; /* of this collection */
@@ -236,7 +237,7 @@ static void termination_list_unmarked(void)
   struct termination_numbers *list = &termination_unmarked;
   uint32_t limit = gcx__record_limit > 1 ? gcx__record_limit : 0;
 
-  termination_corpses = 0;
+  termination_corpses = termination_late = 0;
   for (uint32_t base = 0; base < limit; base += GCX__RECORD_CHUNK) {
     const uint32_t *found = list->at + list->count;
     size_t n = gcx__bdw_unmarked(gcx__record_chunk_of(base)->hot,
@@ -248,20 +249,6 @@ static void termination_list_unmarked(void)
   }
 }
 
-/* The newly lost are marked first: then the marker's queue begins with all that
- * they lead to, also what an older corpse leads to as well. */
-static void termination_keep_lost(void)
-{
-  struct gcx__marker *m = &termination_marker;
-  const struct termination_numbers *lost = &termination_lost;
-
-  termination_garbage_begin = m->marked;
-  for (size_t i = 0; i < lost->count; i++)
-    gcx__marker_add(m, gcx__record_object(lost->at[i]));
-  gcx__marker_drain(m);
-  termination_garbage_end = m->marked;
-}
-
 /* Older corpses, and objects whose functions are running. */
 static void termination_keep_corpses(void)
 {
@@ -271,6 +258,37 @@ static void termination_keep_corpses(void)
   for (const uint32_t *n = end - termination_corpses; n < end; n++)
     gcx__marker_add(&termination_marker, gcx__record_object(*n));
   gcx__marker_drain(&termination_marker);
+}
+
+/* Of the newly lost those that a corpse leads to, marked by now, go to the end:
+ * they belong to what was found earlier. Between the rest and the corpses there
+ * is room for them in the array of the unmarked. */
+static void termination_sort_lost(void)
+{
+  struct termination_numbers *lost = &termination_lost;
+  uint32_t *late = termination_unmarked.at + termination_unmarked.count;
+  size_t fresh = 0;
+
+  termination_late = 0;
+  for (size_t i = 0; i < lost->count; i++)
+    if (gcx__bdw_is_marked(gcx__record_object(lost->at[i])))
+      late[termination_late++] = lost->at[i];
+    else
+      lost->at[fresh++] = lost->at[i];
+  memcpy(lost->at + fresh, late, termination_late * sizeof *late);
+}
+
+/* What they lead to is the next part of the marker's queue. */
+static void termination_keep_lost(void)
+{
+  struct gcx__marker *m = &termination_marker;
+  const struct termination_numbers *lost = &termination_lost;
+
+  termination_garbage_begin = m->marked;
+  for (size_t i = 0; i < lost->count - termination_late; i++)
+    gcx__marker_add(m, gcx__record_object(lost->at[i]));
+  gcx__marker_drain(m);
+  termination_garbage_end = m->marked;
 }
 
 /* Everything about the newly lost becomes a batch. */
@@ -285,6 +303,7 @@ static void termination_hand_over(uint32_t stop)
   termination_found = b;
   b->numbers = lost->at;
   b->count = lost->count;
+  b->late = termination_late;
   b->capacity = lost->capacity;
   *lost = (struct termination_numbers){ NULL, 0, 0 };
   b->stop = stop;
@@ -327,8 +346,10 @@ static void termination_judge(uint32_t stop)
   termination_list_unmarked();
   termination_stats.unmarked =
       termination_unmarked.count + termination_lost.count + termination_corpses;
-  termination_keep_lost();
   termination_keep_corpses();
+  if (termination_corpses > 0)
+    termination_sort_lost();
+  termination_keep_lost();
   termination_drop_rest(termination_marker.marked != marked);
   termination_hand_over(stop);
 }
@@ -436,7 +457,7 @@ static void termination_mark_end(bool roots_pushed)
 /* What a foreign finalizer is about to get hold of was not lost. */
 static void termination_withdraw(struct gcx__batch *b)
 {
-  size_t kept = 0;
+  size_t kept = 0, fresh_kept = 0, fresh = b->count - b->late;
 
   if (!gcx__foreign_any())
     return;
@@ -451,8 +472,11 @@ static void termination_withdraw(struct gcx__batch *b)
                                (state & ~GCX_STATE_MASK) | GCX_STATE_LIVE);
     else
       b->numbers[kept++] = n;
+    if (i < fresh)
+      fresh_kept = kept;
   }
   b->count = kept;
+  b->late = kept - fresh_kept;
 }
 
 static void termination_reclaim_end(void)

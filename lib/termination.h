@@ -13,6 +13,8 @@ struct gcx__batch {
   struct gcx__batch *next;
   uint32_t *numbers; /* of the lost objects, ascending */
   size_t count;
+  size_t late; /* so many of them, the last ones, are held by objects
+                          that were found earlier */
   size_t capacity;
   uint32_t stop;        /* number of the stop, see window.h */
   bool certain;         /* false: report, but never fatal */
