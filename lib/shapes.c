@@ -171,6 +171,7 @@ static const struct gcx__path *slot_find_walk(const struct gcx__shapes *c,
 }
 
 /* The path of the stack at @start, which has the shape at @place. */
+GCX_READS_STACK
 static inline const struct gcx__path *slot_find(struct gcx__shapes *c,
                                                 uint16_t place, uint64_t hash,
                                                 const struct gcx__frame *start)
@@ -272,6 +273,7 @@ static GCX_NOINLINE uint32_t shapes_hit_other(struct gcx__shapes *c,
 
 /* The id if the guess is right and its path known, else 0. Comparing with what is
  * likely is cheaper than looking up. */
+GCX_READS_STACK
 uint32_t gcx__shapes_hit(struct gcx__shapes *c, const struct gcx__thread *t,
                          const struct gcx__frame *start)
 {
