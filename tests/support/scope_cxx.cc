@@ -45,7 +45,7 @@ void scope_cxx_auto_goto(scope_make make)
 {
   int round = 0;
 
-again: {
+again : {
   gcx_auto char *p = make(static_cast<char>('a' + round));
 
   gcx_keep_alive(p);

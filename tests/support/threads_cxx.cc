@@ -6,7 +6,8 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace
+{
 
 struct holder {
   void *object = nullptr;
