@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bdw.h - every call into bdwgc; bdw.c is the only file that includes <gc/...>
+ * bdw.h - every call into bdwgc; nothing else knows the collector
  *
  * Stated with each function: may it be called in the stopped world ("stopped"),
  * does it take the collector's lock ("locks").

@@ -16,7 +16,7 @@
 #include "platform.h"
 #include "thread.h"
 
-/* From gc.h, which bdw.c alone may include. */
+/* From gc.h, which bdw-gc.h alone may include. */
 typedef void (*event_fn)(int event);
 typedef void (*push_fn)(void);
 typedef int (*toggle_fn)(void *object);
