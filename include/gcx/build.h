@@ -30,7 +30,7 @@
 
 /* An ELF note: owner "gcx", type 1, descriptor: a word (1: debug build) and the
  * default options as text. */
-#if defined(__ELF__) && !defined(GCX_NO_NOTE)
+#if defined(__ELF__) && !defined(GCX_NO_NOTE) && !defined(GCX_DISABLE)
 __asm__(".pushsection .note.gcx,\"a\",%note\n"
         ".balign 4\n"
         ".long 4\n"
@@ -60,7 +60,11 @@ extern "C" {
  * Threads:   called once, on the thread that initialises gcx
  * Allocates: must not
  */
+#ifndef GCX_DISABLE
 __attribute__((weak)) GCX_API const char *gcx_default_options(void);
+#else /* nobody reads it */
+const char *gcx_default_options(void);
+#endif
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,7 @@ extern "C" {
 #define GCX_ABANDONED 1     /* something was */
 #define GCX_INDETERMINATE 2 /* it can't be told: never take it for clean */
 
+#ifndef GCX_DISABLE /* else: gcx/shim-hints.h */
 /**
  * gcx_init - initialise now
  *
@@ -43,6 +44,7 @@ extern "C" {
  * Allocates: yes
  */
 GCX_API void gcx_init(void);
+#endif
 
 /**
  * gcx_collect - a full collection
@@ -104,6 +106,7 @@ GCX_API size_t gcx_check(void);
  */
 GCX_API int gcx_verdict(void);
 
+#ifndef GCX_DISABLE /* else: gcx/shim-hints.h */
 /**
  * gcx_breadcrumb - marks progress for the "lost between" window of a report
  * @fmt: as for printf; 95 bytes of the result are kept
@@ -117,7 +120,9 @@ GCX_API int gcx_verdict(void);
  */
 GCX_API void gcx_breadcrumb(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
+#endif
 
+#ifndef GCX_DISABLE /* else: gcx/shim-hints.h */
 /**
  * gcx_fork_adopt - the child of a fork takes over the parent's objects
  *
@@ -133,9 +138,14 @@ GCX_API void gcx_breadcrumb(const char *fmt, ...)
  * Allocates: no
  */
 GCX_API void gcx_fork_adopt(void);
+#endif
 
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-hints.h>
 #endif
 
 #endif

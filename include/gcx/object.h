@@ -32,6 +32,8 @@
 extern "C" {
 #endif
 
+#ifndef GCX_DISABLE /* else: gcx/shim.h */
+
 /**
  * gcx_dispose - end an object: its clean-up is done now
  * @p: an object, or NULL
@@ -116,6 +118,8 @@ GCX_API void *gcx_alloc(size_t bytes) GCX_ALLOC_SIZE(1) GCX_WARN_UNUSED
 GCX_API void *gcx_alloc_atomic(size_t bytes) GCX_ALLOC_SIZE(1) GCX_WARN_UNUSED
     GCX_ENDED_BY(gcx_dispose);
 
+#endif /* GCX_DISABLE */
+
 /**
  * gcx_alloc_managed - collected memory without a duty
  * @bytes: size
@@ -130,6 +134,8 @@ GCX_API void *gcx_alloc_atomic(size_t bytes) GCX_ALLOC_SIZE(1) GCX_WARN_UNUSED
  * Allocates: yes
  */
 GCX_API void *gcx_alloc_managed(size_t bytes) GCX_ALLOC_SIZE(1) GCX_WARN_UNUSED;
+
+#ifndef GCX_DISABLE /* else: gcx/shim.h */
 
 /**
  * gcx_calloc - gcx_alloc() of an array
@@ -321,8 +327,15 @@ GCX_API void gcx_keep_alive(const void *p);
  */
 GCX_API void gcx_touch(const void *p, const char *hint);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-hints.h>
+#include <gcx/shim.h>
 #endif
 
 #endif

@@ -23,6 +23,8 @@
 extern "C" {
 #endif
 
+#ifndef GCX_DISABLE /* else: gcx/shim.h */
+
 /**
  * gcx_own - @owner holds @child from now on
  * @owner: an object that is not disposed
@@ -65,8 +67,14 @@ GCX_API void gcx_disown(void *owner, void *child);
  */
 GCX_API void gcx_dispose_owned(void *owner);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim.h>
 #endif
 
 #endif

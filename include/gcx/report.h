@@ -39,6 +39,8 @@ enum gcx_format { GCX_FORMAT_TEXT = 0, GCX_FORMAT_JSON = 1 };
  * given there. It may not keep @r. */
 typedef void (*gcx_report_fn)(const struct gcx_report *r, void *arg);
 
+#ifndef GCX_DISABLE /* else: gcx/shim-hints.h */
+
 /**
  * gcx_report_id - which kind of finding
  * @r: the report a handler was called with
@@ -205,8 +207,14 @@ GCX_API void gcx_handler_remove(gcx_report_fn fn, void *arg);
  */
 GCX_API void gcx_on_report(const struct gcx_report *r);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-hints.h>
 #endif
 
 #endif

@@ -19,6 +19,8 @@
 extern "C" {
 #endif
 
+#ifndef GCX_DISABLE /* else: gcx/shim-hints.h */
+
 /**
  * gcx_root_add - pointers in this region keep objects alive
  * @start: first byte
@@ -52,8 +54,14 @@ GCX_API int gcx_root_add(void *start, size_t bytes);
  */
 GCX_API void gcx_root_remove(void *start, size_t bytes);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-hints.h>
 #endif
 
 #endif

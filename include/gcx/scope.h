@@ -26,6 +26,8 @@
 extern "C" {
 #endif
 
+#ifndef GCX_DISABLE /* else: gcx/shim.h */
+
 /**
  * gcx_cleanup - what gcx_auto calls; not for direct use
  * @variable: address of the variable that goes out of scope
@@ -51,6 +53,8 @@ GCX_API void gcx_cleanup(const void *variable);
  * Allocates: no
  */
 GCX_API void *gcx_take(void *variable) GCX_WARN_UNUSED;
+
+#endif /* GCX_DISABLE */
 
 #define gcx_auto __attribute__((cleanup(gcx_cleanup)))
 

@@ -21,7 +21,9 @@
 #ifndef GCX_TYPE_H
 #define GCX_TYPE_H
 
+#ifndef GCX_DISABLE /* else: gcx/shim.h, below */
 #include <gcx/object.h>
+#endif
 #include <gcx/visibility.h>
 
 #include <stddef.h>
@@ -58,6 +60,8 @@ struct gcx_type {
     (name), (size), (flags), (base), (dispose), (finalize), (describe)      \
   }
 
+#ifndef GCX_DISABLE /* else: gcx/shim.h */
+
 /**
  * gcx_new - a zeroed object of a type
  * @type: a static const type; type->size bytes
@@ -93,8 +97,14 @@ GCX_API void *gcx_new_extra(const struct gcx_type *type,
                             size_t extra) GCX_WARN_UNUSED
     GCX_ENDED_BY(gcx_dispose);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim.h>
 #endif
 
 #endif

@@ -16,6 +16,12 @@
 extern "C" {
 #endif
 
+#ifdef GCX_DISABLE
+static inline const char *gcx_version(void)
+{
+  return GCX_VERSION;
+}
+#else
 /**
  * gcx_version - version of the library that is running, "major.minor.patch"
  *
@@ -29,6 +35,7 @@ extern "C" {
  * Allocates: no
  */
 GCX_API const char *gcx_version(void);
+#endif
 
 #ifdef __cplusplus
 }

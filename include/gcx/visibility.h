@@ -5,13 +5,30 @@
 #ifndef GCX_VISIBILITY_H
 #define GCX_VISIBILITY_H
 
-#if defined(__GNUC__)
+/* With GCX_DISABLE there is no library: what the shim (gcx/shim.h) does not
+ * define can't be used, and the compiler's message names it. */
+#if !defined(GCX_DISABLE) && defined(__GNUC__)
 #define GCX_API __attribute__((visibility("default")))
+#elif defined(GCX_DISABLE)
+#define GCX_NO_COLLECTOR_ \
+  "it needs the collector, and this file is compiled with GCX_DISABLE"
+#if defined(__has_attribute)
+#if __has_attribute(unavailable)
+#define GCX_API __attribute__((unavailable(GCX_NO_COLLECTOR_)))
+#endif
+#endif
+#ifndef GCX_API
+#define GCX_API __attribute__((error(GCX_NO_COLLECTOR_)))
+#endif
+#else
+#define GCX_API
+#endif
+
+#if defined(__GNUC__)
 #define GCX_WARN_UNUSED __attribute__((warn_unused_result))
 #define GCX_ALLOC_SIZE(n) __attribute__((alloc_size(n)))
 #define GCX_ALLOC_SIZE2(n, m) __attribute__((alloc_size(n, m)))
 #else
-#define GCX_API
 #define GCX_WARN_UNUSED
 #define GCX_ALLOC_SIZE(n)
 #define GCX_ALLOC_SIZE2(n, m)
