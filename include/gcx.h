@@ -12,6 +12,7 @@
 
 #include <gcx/build.h>
 #include <gcx/collector.h>
+#include <gcx/hold.h>
 #include <gcx/object.h>
 #include <gcx/owner.h>
 #include <gcx/report.h>
@@ -19,5 +20,6 @@
 #include <gcx/scope.h>
 #include <gcx/type.h>
 #include <gcx/version.h>
+#include <gcx/weak.h>
 
 #endif

@@ -28,6 +28,7 @@
 #include "thread.h"
 #include "trace.h"
 #include "unwind.h"
+#include "weak.h"
 
 static pthread_once_t gcx_once = PTHREAD_ONCE_INIT;
 static bool gcx_started;
@@ -83,11 +84,13 @@ static void gcx_start_once(void)
   gcx__report_init();
   gcx__modules_init();
   gcx__termination_init();
+  gcx__weak_init();
   gcx__bdw_init(&gcx__termination_hooks);
   gcx__interpose_init(&gcx_thread_hooks);
   gcx_check_roots();
   gcx__fork_init();
   gcx__object_on_refill = gcx__finalizer_ensure;
+  gcx__object_on_move = gcx__weak_follow;
   gcx_say_obstacle();
   __atomic_store_n(&gcx_started, true, __ATOMIC_RELEASE);
 }

@@ -448,7 +448,8 @@ static inline bool lifecycle_dispose_simply(void *p,
                                             const struct gcx__frame *start)
 {
   const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_OPTIONAL |
-                            GCX_FLAG_SUPPRESSED | GCX_FLAG_FALSE;
+                            GCX_FLAG_SUPPRESSED | GCX_FLAG_FALSE |
+                            GCX_FLAG_WEAK;
   struct gcx__thread *t = gcx__thread_current;
   uint32_t number = gcx__object_recall(p);
   uint32_t state, site = 0;

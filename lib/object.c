@@ -28,6 +28,7 @@
 #define BYTES_MAX (SIZE_MAX / 4)
 
 void (*gcx__object_on_refill)(void);
+void (*gcx__object_on_move)(void *old, void *now);
 
 #define TRAILER sizeof(struct gcx__trailer)
 
@@ -346,6 +347,14 @@ void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
   return p;
 }
 
+/* Weak things follow the object that has moved, or forget the one that goes. */
+static inline void object_tell_weak(uint32_t number, void *old, void *now)
+{
+  if (GCX_UNLIKELY((gcx__record_state(number) & GCX_FLAG_WEAK) != 0) &&
+      gcx__object_on_move != NULL)
+    gcx__object_on_move(old, now);
+}
+
 /* The cell @old goes on as a disposed object: a stale pointer stays harmless. */
 static void object_leave_shell(void *old, uint32_t shell, uint32_t number)
 {
@@ -382,6 +391,7 @@ void *gcx__object_move(uint32_t number, size_t bytes,
   GCX_DELAY();
   object_leave_shell(old, shell, number);
   gcx__object_set_bytes(number, bytes);
+  object_tell_weak(number, old, p);
   GCX_KEEP(old);
   GCX_KEEP(p);
   return p;
@@ -405,6 +415,7 @@ void gcx__object_free(uint32_t number)
 
   if (GCX_UNLIKELY(cell == 0))
     cell = gcx__bdw_cell_bytes(p);
+  object_tell_weak(number, p, NULL);
   object_release_aux(number);
   GCX_DELAY();
   gcx__record_unpublish(number);

@@ -120,6 +120,11 @@ void gcx__object_set_bytes(uint32_t number, size_t bytes);
 /* Make sure that the next one can't fail; false without memory. */
 bool gcx__object_reserve_bytes(uint32_t number, size_t bytes);
 
+/* The object that weak things know is at @now from here on, or, NULL, its memory
+ * is about to go back: set by the level that has them. Called for objects with
+ * GCX_FLAG_WEAK alone; no lock held. */
+extern void (*gcx__object_on_move)(void *old, void *now);
+
 /* quarantine=0: the memory of a disposed object goes back at once. */
 void gcx__object_free(uint32_t number);
 

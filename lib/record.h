@@ -30,6 +30,7 @@ enum gcx__state {
 #define GCX_FLAG_FALSE 512u      /* was reported falsely: never again */
 #define GCX_FLAG_BIG 1024u       /* size in the aux entry */
 #define GCX_FLAG_FINALIZER 2048u /* its type has a finalizer */
+#define GCX_FLAG_WEAK 4096u /* weak things know it, or did: a key, a target */
 
 struct gcx__record {
   uint32_t type;  /* gcx__type_at(); 0: none */

@@ -362,31 +362,66 @@ static void termination_keep(uint32_t number)
 /* ---- the hook */
 
 enum termination_step {
+  STEP_BEGIN,
   STEP_CLOSE,
   STEP_SHORT,
   STEP_FINAL,
   STEP_DEAD,
-  STEP_LONG
+  STEP_LONG,
+  STEP_KEEP,
+  STEP_FORGET
 };
 
-static void termination_step(enum termination_step which)
+static void termination_step_of(const struct gcx__termination_steps *s,
+                                enum termination_step which)
 {
   struct gcx__marker *m = &termination_marker;
 
-  for (size_t i = 0; i < termination_step_count; i++) {
-    const struct gcx__termination_steps *s = termination_steps[i];
+  if (which == STEP_BEGIN && s->begin != NULL)
+    s->begin();
+  else if (which == STEP_CLOSE && s->close != NULL)
+    s->close(m);
+  else if (which == STEP_SHORT && s->clear_short != NULL)
+    s->clear_short();
+  else if (which == STEP_FINAL && s->finalizables != NULL)
+    s->finalizables(m);
+  else if (which == STEP_DEAD && s->dead_values != NULL)
+    s->dead_values(m);
+  else if (which == STEP_LONG && s->clear_long != NULL)
+    s->clear_long();
+  else if (which == STEP_KEEP && s->keep != NULL)
+    s->keep(m);
+  else if (which == STEP_FORGET && s->forget != NULL)
+    s->forget();
+}
 
-    if (which == STEP_CLOSE && s->close != NULL)
-      s->close(m);
-    else if (which == STEP_SHORT && s->clear_short != NULL)
-      s->clear_short();
-    else if (which == STEP_FINAL && s->finalizables != NULL)
-      s->finalizables(m);
-    else if (which == STEP_DEAD && s->dead_values != NULL)
-      s->dead_values(m);
-    else if (which == STEP_LONG && s->clear_long != NULL)
-      s->clear_long();
-  }
+static void termination_step(enum termination_step which)
+{
+  for (size_t i = 0; i < termination_step_count; i++)
+    termination_step_of(termination_steps[i], which);
+}
+
+static bool termination_step_has_edges(const struct gcx__termination_steps *s)
+{
+  return s->edges != NULL && s->has_edges != NULL && s->has_edges();
+}
+
+static void termination_edges(struct gcx__marker *m, void *base)
+{
+  if (gcx__owner_any())
+    gcx__owner_edges(m, base);
+  for (size_t i = 0; i < termination_step_count; i++)
+    if (termination_step_has_edges(termination_steps[i]))
+      termination_steps[i]->edges(m, base);
+}
+
+/* What finds the edges of this stop; NULL: there are none. */
+static gcx__marker_edges_fn termination_edges_fn(void)
+{
+  for (size_t i = 0; i < termination_step_count; i++)
+    if (termination_step_has_edges(termination_steps[i]))
+      return termination_edges;
+  return gcx__owner_any() ? gcx__owner_edges : NULL;
 }
 
 static void termination_with_verdict(uint32_t stop)
@@ -429,21 +464,24 @@ static void termination_mark_end(bool roots_pushed)
   const char *fault = termination_fault(roots_pushed);
 
   gcx__cells_mark_all();
+  termination_step(STEP_BEGIN);
   if (gcx__bdw_collections() != gcx__bdw_collections_seen()) {
+    termination_step(STEP_FORGET);
     termination_after_unseen();
   } else if (!termination_can_mark) {
     /* The records must go, the collector frees the objects. */
     termination_no_verdict("no memory for marking what is kept");
+    termination_step(STEP_FORGET);
     termination_each_unmarked(termination_drop);
   } else {
-    gcx__marker_begin(&termination_marker,
-                      gcx__owner_any() ? gcx__owner_edges : NULL);
+    gcx__marker_begin(&termination_marker, termination_edges_fn());
     termination_mark_known(&termination_marker);
     if (fault == NULL) {
       termination_with_verdict(stop);
     } else {
       termination_no_verdict(fault);
       termination_each_unmarked(termination_keep);
+      termination_step(STEP_KEEP);
       gcx__marker_drain(&termination_marker);
     }
   }

@@ -25,13 +25,22 @@ struct gcx__batch {
 };
 
 /* Steps that weak tables, weak references and finalizers hang into the phase.
- * All stopped; any may be NULL. */
+ * All stopped; any may be NULL. A stop without a verdict has none of the
+ * numbered ones but 0, and one of the last two. */
 struct gcx__termination_steps {
+  void (*begin)(void); /* 0: whatever becomes of this stop */
+  /* Asked after it: does the next one have anything to do in this stop? */
+  bool (*has_edges)(void);
+  /* What an object that the marker has newly marked leads to. */
+  gcx__marker_edges_fn edges;
   void (*close)(struct gcx__marker *m);        /* 1: ephemeron closure */
   void (*clear_short)(void);                   /* 2 */
   void (*finalizables)(struct gcx__marker *m); /* 3 */
   void (*dead_values)(struct gcx__marker *m);  /* 4 */
   void (*clear_long)(void);                    /* 6 */
+  void (*keep)(
+      struct gcx__marker *m); /* no verdict: all that they know stays */
+  void (*forget)(void);       /* nothing can be marked: what is unmarked goes */
 };
 void gcx__termination_add(const struct gcx__termination_steps *steps);
 

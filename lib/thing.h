@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thing.h - what weak references, tables, dependents and holds have in common
+ *
+ * Each is a small object of gcx's own in the collected heap; what it knows of
+ * other objects lies off-heap. Its first word is a signature, stored last when
+ * it is made and cleared first when it ends.
+ */
+#ifndef GCX_THING_H
+#define GCX_THING_H
+
+#include "misuse.h"
+#include "object.h"
+
+struct gcx__thing {
+  uint64_t signature;
+};
+
+/* A new object of @type, without a signature yet; NULL and errno. */
+void *gcx__thing_new(const struct gcx_type *type,
+                     const struct gcx__frame *start);
+
+/* Slow: @p is no live thing of this kind. Reported if it is no object at all. */
+bool gcx__thing_refuse(const void *p, const char *function,
+                       const struct gcx__frame *start);
+
+/* Is @p (not NULL) a live thing of the kind of @signature? */
+static inline bool gcx__thing_is(const void *p, uint64_t signature)
+{
+  const struct gcx__thing *t = p;
+
+  return GCX_LIKELY(__atomic_load_n(&t->signature, __ATOMIC_ACQUIRE) ==
+                    signature);
+}
+
+/* The same, asked by a public function of the program's pointer. */
+static inline bool gcx__thing_check(const void *p, uint64_t signature,
+                                    const char *function,
+                                    const struct gcx__frame *start)
+{
+  return (p != NULL && ((uintptr_t)p & 7) == 0 &&
+          gcx__thing_is(p, signature)) ||
+         gcx__thing_refuse(p, function, start);
+}
+
+static inline void gcx__thing_sign(void *p, uint64_t signature)
+{
+  struct gcx__thing *t = p;
+
+  __atomic_store_n(&t->signature, signature, __ATOMIC_RELEASE);
+}
+
+/* Start of an object of the collected heap? */
+static inline bool gcx__thing_is_base(const void *p)
+{
+  return p != NULL && gcx__bdw_base(p) == p;
+}
+
+/* An object gets known to weak things: its moves and its end will be told
+ * (gcx__object_on_move). True if it is gcx's. */
+bool gcx__thing_know(const void *base);
+
+/* Stopped. Alive in this collection, so far? Any value may be asked: an object
+ * of bdwgc's may have been freed by hand. */
+static inline bool gcx__thing_is_marked(const void *p)
+{
+  return gcx__bdw_base(p) == p && gcx__bdw_is_marked(p);
+}
+
+#endif
