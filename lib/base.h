@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* On the declaration of a variable that is read often: without it the compiler
+ * takes the address from a table first. */
+#define GCX_HIDDEN __attribute__((visibility("hidden")))
+
 #define GCX_LIKELY(e) __builtin_expect(!!(e), 1)
 #define GCX_UNLIKELY(e) __builtin_expect(!!(e), 0)
 #define GCX_NOINLINE __attribute__((noinline))

@@ -36,7 +36,7 @@ bool gcx__modules_refresh(void);
 
 /* The same as a variable, for who asks at every capture; only modules.c writes
  * to it. */
-extern uint32_t gcx__modules_epoch_now;
+extern uint32_t gcx__modules_epoch_now GCX_HIDDEN;
 
 /* Counts unloads. An address means something only together with the epoch in
  * which it was captured. */

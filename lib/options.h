@@ -48,7 +48,7 @@ struct gcx__options {
 };
 
 /* Read-only after gcx__options_init(); tests may write to it. */
-extern struct gcx__options gcx__opt;
+extern struct gcx__options gcx__opt GCX_HIDDEN;
 
 /* Parse all sources into gcx__opt. An unknown or bad value prints one line and
  * ends the process with status 2; help=1 prints the table and ends it with 0.

@@ -30,7 +30,7 @@ struct gcx__clock {
   uint32_t asked;   /* since the keeper last looked */
   uint32_t *keeper; /* what the keeper sleeps on, NULL: there is none */
 };
-extern struct gcx__clock gcx__clock;
+extern struct gcx__clock gcx__clock GCX_HIDDEN;
 uint32_t gcx__clock_wake(void);
 
 static inline uint32_t gcx__clock_ms(void)

@@ -53,8 +53,10 @@ struct gcx__record_chunk {
   struct gcx__record cold[GCX__RECORD_CHUNK];
 };
 
-extern struct gcx__record_chunk *gcx__record_chunks[GCX__RECORD_CHUNKS];
-extern uint32_t gcx__record_limit; /* numbers below it may be in use */
+extern struct gcx__record_chunk
+    *gcx__record_chunks[GCX__RECORD_CHUNKS] GCX_HIDDEN;
+extern uint32_t gcx__record_limit
+    GCX_HIDDEN; /* numbers below it may be in use */
 
 static inline struct gcx__record_chunk *gcx__record_chunk_of(uint32_t number)
 {
@@ -135,7 +137,7 @@ uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max);
 /* Numbers that are not published (any more). Takes a lock. */
 void gcx__record_give(const uint32_t *numbers, uint32_t n);
 /* The same in the stopped world. */
-extern uint32_t gcx__record_freed_stopped; /* chain of them */
+extern uint32_t gcx__record_freed_stopped GCX_HIDDEN; /* chain of them */
 static inline void gcx__record_give_stopped(uint32_t number)
 {
   gcx__record_at(number)->link = gcx__record_freed_stopped;

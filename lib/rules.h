@@ -43,9 +43,10 @@ struct gcx__rules {
   uint64_t words[];   /* buckets of GCX_RULES_WAYS */
 };
 
-extern struct gcx__rules *gcx__rules_table; /* NULL before the first rule */
+extern struct gcx__rules *gcx__rules_table
+    GCX_HIDDEN; /* NULL before the first rule */
 /* Advances when something that was trusted no longer is. */
-extern uint32_t gcx__rules_generation;
+extern uint32_t gcx__rules_generation GCX_HIDDEN;
 
 /* The tag holds bits 8.. of the address and determines, with the bucket, the
  * lower 8: two addresses never share a word. */

@@ -36,20 +36,13 @@
 #include "depot.h"
 
 #define SHAPES_PATHS_FIRST 1024
-#define SHAPES_WRONG 8  /* guesses that failed, until a rest */
-#define SHAPES_REST 255 /* captures */
-#define SHAPES_STREAK 2 /* times the same path, until it is expected */
+#define SHAPES_WRONG 8    /* guesses that failed, until a rest */
+#define SHAPES_REST 255   /* captures */
+#define SHAPES_STREAK 2   /* times the same path, until it is expected */
+#define SHAPES_EXPECTED 8 /* times, until it is compared before all else */
 #define SHAPES_FOLLOWS \
   8 /* times that the path before told, until it is asked */
 #define SHAPES_FOLLOWS_MAX 16
-
-static inline struct gcx__guess *guess_of(struct gcx__shapes *c,
-                                          const struct gcx__frame *start)
-{
-  uint64_t h = ((start->sp >> 3) ^ (start->pc << 20)) * GCX_WALK_HASH_FACTOR;
-
-  return &c->guesses[h >> 54];
-}
 
 static inline uint32_t slot_key(uint64_t hash, uint16_t shape, uint32_t frames)
 {
@@ -68,14 +61,19 @@ static inline struct gcx__shape *shape_at(struct gcx__shapes *c, uint16_t place)
 
 /* ---------------------------------------------------------------------- hit */
 
+static inline const struct gcx__walk_link *shape_links(
+    const struct gcx__shape *s)
+{
+  return (const struct gcx__walk_link *)(const void *)&s->at[s->frames - 1];
+}
+
 /* Are the frame pointers where the shape has them? */
 GCX_READS_STACK
 static inline bool links_hold(const struct gcx__shape *s,
                               const struct gcx__frame *start)
 {
   const uintptr_t *stack = (const uintptr_t *)start->sp;
-  const struct gcx__walk_link *l =
-      (const struct gcx__walk_link *)(const void *)&s->at[s->frames - 1];
+  const struct gcx__walk_link *l = shape_links(s);
   uintptr_t difference = 0;
 
   if (s->start_fp != GCX_WALK_NO_FP) {
@@ -271,13 +269,53 @@ static GCX_NOINLINE uint32_t shapes_hit_other(struct gcx__shapes *c,
   return shapes_look_up(c, g, start);
 }
 
+static inline void expected_add(struct gcx__expected *e, uint32_t *n,
+                                uint32_t at, uintptr_t word)
+{
+  e->at[*n] = at;
+  e->words[*n / 2][*n % 2] = word;
+  ++*n;
+}
+
+/* From the next time on gcx__shapes_same() will do, if it is the same again. The
+ * stack at @start is the path of the guess. */
+static GCX_NOINLINE void shapes_expect(struct gcx__shapes *c,
+                                       const struct gcx__guess *g,
+                                       const struct gcx__shape *s,
+                                       const struct gcx__frame *start)
+{
+  struct gcx__expected *e = gcx__shapes_expected(c, start);
+  const struct gcx__walk_link *l = shape_links(s);
+  uint32_t n = 0;
+
+  e->sp = 0;
+  if (s->frames - 1u + s->links > 2 * GCX_SHAPES_PAIRS) {
+    return;
+  }
+  for (uint32_t i = 1; i < s->frames; i++) {
+    expected_add(e, &n, s->at[i - 1], g->pcs[i]);
+  }
+  for (uint32_t i = 0; i < s->links; i++) {
+    expected_add(e, &n, l[i].at, start->sp + l[i].value);
+  }
+  if (n % 2 != 0) {
+    expected_add(e, &n, e->at[n - 1], e->words[n / 2][0]);
+  }
+  e->pairs = n / 2;
+  e->id = g->id;
+  e->fp = start->fp;
+  e->fp_mask = s->start_fp != GCX_WALK_NO_FP ? UINTPTR_MAX : 0;
+  e->pc = start->pc;
+  e->sp = start->sp;
+}
+
 /* The id if the guess is right and its path known, else 0. Comparing with what is
  * likely is cheaper than looking up. */
 GCX_READS_STACK
 uint32_t gcx__shapes_hit(struct gcx__shapes *c, const struct gcx__thread *t,
                          const struct gcx__frame *start)
 {
-  struct gcx__guess *g = guess_of(c, start);
+  struct gcx__guess *g = gcx__shapes_guess(c, start);
   const struct gcx__shape *s = shape_at(c, g->shape);
 
   if (GCX_UNLIKELY(g->shape == 0 || !gcx__walk_stack_has(t, start, s->top) ||
@@ -286,6 +324,9 @@ uint32_t gcx__shapes_hit(struct gcx__shapes *c, const struct gcx__thread *t,
   }
   if (g->streak >= SHAPES_STREAK) {
     if (GCX_LIKELY(path_is(g->pcs, s, start))) {
+      if (++g->streak >= SHAPES_EXPECTED) {
+        shapes_expect(c, g, s, start);
+      }
       return shapes_count(c, g->id);
     }
     g->streak = 0;
@@ -310,6 +351,9 @@ void gcx__shapes_init(struct gcx__shapes *c)
 
 void gcx__shapes_empty(struct gcx__shapes *c)
 {
+  for (size_t i = 0; i < GCX_SHAPES_EXPECTED; i++) {
+    c->expected[i].sp = 0;
+  }
   memset(c->guesses, 0, sizeof(c->guesses));
   memset(c->index, 0, sizeof(c->index));
   memset(c->follows, 0, sizeof(c->follows));
@@ -445,7 +489,7 @@ uint32_t gcx__shapes_learn(struct gcx__shapes *c,
                            const struct gcx__frame *start,
                            const struct gcx__walk *w)
 {
-  struct gcx__guess *g = guess_of(c, start);
+  struct gcx__guess *g = gcx__shapes_guess(c, start);
   uint32_t id = gcx__depot_put(w->pcs, w->n);
   uint16_t place;
 
@@ -478,7 +522,7 @@ uint32_t gcx__shapes_find(struct gcx__shapes *c, const struct gcx__walk *w)
 
 bool gcx__shapes_rest(struct gcx__shapes *c, const struct gcx__frame *start)
 {
-  struct gcx__guess *g = guess_of(c, start);
+  struct gcx__guess *g = gcx__shapes_guess(c, start);
 
   if (g->rest == 0) {
     return false;

@@ -9,6 +9,7 @@
 #include "walk.h"
 
 #define GCX_SHAPES_GUESSES 1024
+#define GCX_SHAPES_EXPECTED 256
 #define GCX_SHAPES_INDEX 4096 /* places; at most half are used */
 #define GCX_SHAPES_AREA 65536 /* words for shapes */
 #define GCX_SHAPES_PATHS 32768
@@ -24,14 +25,30 @@ struct gcx__shape {
 };
 
 struct gcx__guess {
-  uint16_t shape;       /* word in the area, 0: none */
-  uint8_t wrong;        /* failures in a row */
-  uint8_t rest;         /* captures for which it is not tried */
-  uint8_t follows;      /* how well the path before tells the next one */
-  uint32_t hits;        /* of the thread, at the last failure */
   const uintptr_t *pcs; /* the last path that was hit, and its id */
   uint32_t id;
   uint32_t streak; /* how often it was the same again */
+  uint32_t hits;   /* of the thread, at the last failure */
+  uint16_t shape;  /* word in the area, 0: none */
+  uint8_t wrong;   /* failures in a row */
+  uint8_t rest;    /* captures for which it is not tried */
+  uint8_t follows; /* how well the path before tells the next one */
+};
+
+typedef uint64_t gcx__pair __attribute__((vector_size(16)));
+
+/* A stack that has come several times in a row at one start: all words that make
+ * it what it is, return addresses and frame pointers, and where they lie. */
+#define GCX_SHAPES_PAIRS 16
+struct gcx__expected {
+  uintptr_t pc; /* of the start */
+  uintptr_t sp; /* 0: nothing is expected */
+  uintptr_t fp;
+  uintptr_t fp_mask; /* -1 if the shape goes by it, else 0 */
+  uint32_t id;
+  uint32_t pairs;
+  uint32_t at[2 * GCX_SHAPES_PAIRS]; /* words from sp */
+  gcx__pair words[GCX_SHAPES_PAIRS];
 };
 
 /* A path that came right after another one, at some guess. */
@@ -57,12 +74,67 @@ struct gcx__shapes {
   uint32_t slots_used;
   uint32_t last; /* id of the last hit */
   uint64_t hits;
+  struct gcx__expected expected[GCX_SHAPES_EXPECTED];
   struct gcx__follow follows[GCX_SHAPES_FOLLOWS];
   struct gcx__guess guesses[GCX_SHAPES_GUESSES];
   uint16_t index[GCX_SHAPES_INDEX]; /* signature -> word in the area */
   struct gcx__path slots[GCX_SHAPES_PATHS];
   uint64_t area[GCX_SHAPES_AREA];
 };
+
+static inline size_t gcx__shapes_place(const struct gcx__frame *start)
+{
+  return (start->sp >> 4) ^ start->pc;
+}
+
+static inline struct gcx__guess *gcx__shapes_guess(
+    struct gcx__shapes *c, const struct gcx__frame *start)
+{
+  return &c->guesses[gcx__shapes_place(start) % GCX_SHAPES_GUESSES];
+}
+
+static inline struct gcx__expected *gcx__shapes_expected(
+    struct gcx__shapes *c, const struct gcx__frame *start)
+{
+  return &c->expected[gcx__shapes_place(start) % GCX_SHAPES_EXPECTED];
+}
+
+/* Two words at a time: three instructions for each frame, and one jump for all.
+ * This is what a hit spends its time on. */
+#define GCX__DIFFERS(i)                                                   \
+  case (i) + 1:                                                           \
+    difference |=                                                         \
+        (gcx__pair){ stack[e->at[2 * (i)]], stack[e->at[2 * (i) + 1]] } ^ \
+        e->words[i];                                                      \
+    __attribute__((fallthrough));
+#define GCX__DIFFER_4(i) \
+  GCX__DIFFERS(i + 3) GCX__DIFFERS(i + 2) GCX__DIFFERS(i + 1) GCX__DIFFERS(i)
+
+/* The id if the stack is the one that is expected at just this start, else 0.
+ * Same thread, same stack pointer: its slots lie on the stack, as they did when
+ * it was entered. A leaf that saves no register. */
+GCX_READS_STACK
+static inline uint32_t gcx__shapes_same(struct gcx__shapes *c,
+                                        const struct gcx__frame *start)
+{
+  const struct gcx__expected *e = gcx__shapes_expected(c, start);
+  const uintptr_t *stack = (const uintptr_t *)start->sp;
+  gcx__pair difference = { 0, 0 };
+
+  __asm__("" : "+r"(e)); /* else it is computed anew for each pair */
+  if (GCX_UNLIKELY(e->sp != start->sp || e->pc != start->pc ||
+                   ((e->fp ^ start->fp) & e->fp_mask) != 0))
+    return 0;
+  switch (e->pairs) {
+    GCX__DIFFER_4(12)
+    GCX__DIFFER_4(8)
+    GCX__DIFFER_4(4)
+    GCX__DIFFER_4(0)
+  default:
+    break;
+  }
+  return GCX_LIKELY((difference[0] | difference[1]) == 0) ? e->id : 0;
+}
 
 void gcx__shapes_init(struct gcx__shapes *c);
 void gcx__shapes_empty(struct gcx__shapes *c);

@@ -235,7 +235,9 @@ static inline bool trace_is_current(const struct gcx__trace *tr)
          !trace_is_behind();
 }
 
-uint32_t gcx__trace_site(struct gcx__thread *t, const struct gcx__frame *start)
+/* Not the stack of the last times. */
+static GCX_NOINLINE uint32_t site_other(struct gcx__thread *t,
+                                        const struct gcx__frame *start)
 {
   struct gcx__trace *tr = t->trace;
   uint32_t id = 0;
@@ -251,6 +253,26 @@ uint32_t gcx__trace_site(struct gcx__thread *t, const struct gcx__frame *start)
   }
   site_verify(t, start, id);
   return id;
+}
+
+/* A leaf: what is not the same as the last times is done elsewhere. */
+uint32_t gcx__trace_site(struct gcx__thread *t, const struct gcx__frame *start)
+{
+  struct gcx__trace *tr = t->trace;
+
+  if (GCX_LIKELY(tr != NULL && trace_may(t) && trace_is_current(tr))) {
+    uint32_t id = gcx__shapes_same(&tr->shapes, start);
+
+    if (GCX_LIKELY(id != 0)) {
+      __asm__("" : "+m"(t->trace)); /* read again: a register less to save */
+      tr = t->trace;
+      tr->shapes.last = id;
+      tr->shapes.hits++;
+      site_verify(t, start, id);
+      return id;
+    }
+  }
+  return site_other(t, start);
 }
 
 size_t gcx__trace_pcs(struct gcx__thread *t, const struct gcx__frame *start,
