@@ -15,6 +15,7 @@
 
 /* Ascending birth orders, handed to threads in runs. */
 static uint32_t cells_order;
+static uint32_t cells_order_at_stop;
 
 struct gcx__cells *gcx__cells_enter(struct gcx__thread *t)
 {
@@ -94,18 +95,31 @@ void gcx__cells_refill_order(struct gcx__cells *c)
   c->order_end = c->order + GCX__CELLS_NUMBERS;
 }
 
-uint32_t gcx__cells_order(void)
+/* The list of threads does not change meanwhile. */
+static uint32_t cells_count_order(void)
 {
-  uint32_t order;
+  uint32_t order = __atomic_load_n(&cells_order, __ATOMIC_RELAXED);
   struct gcx__thread *t;
 
-  gcx__thread_lock();
-  order = __atomic_load_n(&cells_order, __ATOMIC_RELAXED);
   for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
     if (t->cells != NULL)
       order -= t->cells->order_end - t->cells->order;
+  return order;
+}
+
+uint32_t gcx__cells_order(void)
+{
+  uint32_t order;
+
+  gcx__thread_lock();
+  order = cells_count_order();
   gcx__thread_unlock();
   return order;
+}
+
+uint32_t gcx__cells_order_at_stop(void)
+{
+  return __atomic_load_n(&cells_order_at_stop, __ATOMIC_RELAXED);
 }
 
 static void cells_mark(const struct gcx__cells *c)
@@ -120,6 +134,7 @@ void gcx__cells_mark_all(void)
 {
   struct gcx__thread *t;
 
+  __atomic_store_n(&cells_order_at_stop, cells_count_order(), __ATOMIC_RELAXED);
   for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
     if (t->cells != NULL)
       cells_mark(t->cells);

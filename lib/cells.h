@@ -57,6 +57,8 @@ void gcx__cells_refill_order(struct gcx__cells *c);
 /* Advances with every allocation, of any thread. Takes the lock of the list of
  * threads. */
 uint32_t gcx__cells_order(void);
+/* What it was when the world last stood still. */
+uint32_t gcx__cells_order_at_stop(void);
 
 /* Stopped: mark every cell that lies on a cache, else the collector would take
  * the block away under it. */

@@ -86,18 +86,16 @@ static bool finalizer_work_in_turn(void)
 static bool finalizer_is_idle_collection_due(void)
 {
   static uint64_t last_collections;
-  static uint32_t last_order;
   static uint32_t last_ms;
   uint64_t collections = gcx__bdw_collections();
   uint32_t now = gcx__now_ms();
-  uint32_t order = gcx__cells_order();
 
   if (collections != last_collections) {
     last_collections = collections;
     last_ms = now;
-    last_order = order;
   }
-  return now - last_ms >= gcx__opt.interval_ms && order != last_order;
+  return now - last_ms >= gcx__opt.interval_ms &&
+         gcx__cells_order() != gcx__cells_order_at_stop();
 }
 
 /* ---- the thread */
