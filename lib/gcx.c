@@ -77,8 +77,12 @@ static void gcx_say_obstacle(void)
     gcx__warn("leaks can go unnoticed: %s", why);
 }
 
+/* bdwgc and the C library read files on the way: not to be cancelled there. */
 static void gcx_start_once(void)
 {
+  int cancel = 0;
+
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   gcx__platform_init();
   gcx_read_options();
   gcx__report_init();
@@ -92,6 +96,7 @@ static void gcx_start_once(void)
   gcx__object_on_refill = gcx__finalizer_ensure;
   gcx__object_on_move = gcx__weak_follow;
   gcx_say_obstacle();
+  (void)pthread_setcancelstate(cancel, NULL);
   __atomic_store_n(&gcx_started, true, __ATOMIC_RELEASE);
 }
 

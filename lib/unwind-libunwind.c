@@ -24,6 +24,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,8 +166,13 @@ static size_t unwind_fast(const struct gcx__frame *start, uintptr_t *ret_pcs,
 
 static uint32_t gate; /* threads inside, and whether it is closed */
 
-static void gate_enter(void)
+/* libunwind reads and writes files: a thread that is to be cancelled must not end
+ * there. What to give gate_leave(). */
+GCX_MUST_CHECK static int gate_enter(void)
 {
+  int cancel = 0;
+
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   for (;;) {
     uint32_t now = __atomic_load_n(&gate, __ATOMIC_ACQUIRE);
 
@@ -175,16 +181,17 @@ static void gate_enter(void)
     } else if (__atomic_compare_exchange_n(&gate, &now, now + 1, false,
                                            __ATOMIC_ACQ_REL,
                                            __ATOMIC_ACQUIRE)) {
-      return;
+      return cancel;
     }
   }
 }
 
-static void gate_leave(void)
+static void gate_leave(int cancel)
 {
   if (__atomic_sub_fetch(&gate, 1, __ATOMIC_ACQ_REL) == GATE_CLOSED) {
     gcx__futex_wake(&gate);
   }
+  (void)pthread_setcancelstate(cancel, NULL);
 }
 
 void gcx__unwind_before_fork(void)
@@ -210,11 +217,11 @@ void gcx__unwind_after_fork(bool is_child)
 size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
                    size_t max, bool careful)
 {
-  int saved = errno;
+  int saved = errno, cancel;
   size_t n = 0;
 
   max = GCX_MIN(max, (size_t)UNWIND_MAX);
-  gate_enter();
+  cancel = gate_enter();
   if (!careful) {
     n = unwind_fast(start, ret_pcs, max);
   } else {
@@ -223,7 +230,7 @@ size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
   if (n == 0) {
     n = unwind_stepping(start, ret_pcs, max);
   }
-  gate_leave();
+  gate_leave(cancel);
   errno = saved;
   return n;
 }
@@ -264,17 +271,17 @@ size_t gcx__unwind_steps(const struct gcx__frame *start,
 {
   unw_context_t context;
   unw_cursor_t c;
-  int saved = errno;
+  int saved = errno, cancel;
   size_t n = 0;
 
-  gate_enter();
+  cancel = gate_enter();
   unw_flush_cache(unw_local_addr_space, 0, 0);
   if (unw_getcontext(&context) == 0 && unw_init_local(&c, &context) == 0 &&
       cursor_seek(&c, start)) {
     while (n < max && step_describe(&c, start, &ret_steps[n++])) {
     }
   }
-  gate_leave();
+  gate_leave(cancel);
   errno = saved;
   return n;
 }
@@ -282,11 +289,11 @@ size_t gcx__unwind_steps(const struct gcx__frame *start,
 void gcx__unwind_prime(void)
 {
   void *pcs[4];
-  int saved = errno;
+  int saved = errno, cancel;
 
-  gate_enter();
+  cancel = gate_enter();
   (void)unw_backtrace(pcs, GCX_ARRAY_LENGTH(pcs));
-  gate_leave();
+  gate_leave(cancel);
   errno = saved;
 }
 
@@ -339,10 +346,10 @@ bool gcx__unwind_find_exit(uintptr_t *ret_sp, uintptr_t ret_regs[12],
 {
   unw_context_t context;
   unw_cursor_t c;
-  int saved = errno;
+  int saved = errno, cancel;
   bool found = false;
 
-  gate_enter();
+  cancel = gate_enter();
   unw_flush_cache(unw_local_addr_space, 0, 0);
   if (unw_getcontext(&context) == 0 && unw_init_local(&c, &context) == 0) {
     while (!found && unw_step(&c) > 0) {
@@ -355,7 +362,7 @@ bool gcx__unwind_find_exit(uintptr_t *ret_sp, uintptr_t ret_regs[12],
     cursor_saved_regs(&c, ret_regs);
     *ret_main_returned = cursor_is_startup(&c);
   }
-  gate_leave();
+  gate_leave(cancel);
   errno = saved;
   return found;
 }

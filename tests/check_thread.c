@@ -13,9 +13,12 @@
 #include <threads.h>
 #include <unistd.h>
 
+#include <gcx.h>
+
 #include "bdw.h"
 #include "check_main.h"
 #include "holders.h"
+#include "options.h"
 #include "thread.h"
 
 #define DEMAND(condition)                                                 \
@@ -384,6 +387,74 @@ static void run_after_fork(void)
   _exit(0);
 }
 
+/* ---- to be cancelled while it is inside gcx */
+
+static int things_disposed;
+static bool came_through;
+
+static int thing_dispose(void *obj)
+{
+  (void)obj;
+  things_disposed++;
+  return 0;
+}
+
+static const struct gcx_type thing_type =
+    GCX_TYPE_INIT("thing", 40, 0, NULL, thing_dispose, NULL, NULL);
+
+static GCX_NOINLINE void lose_some(void)
+{
+  for (int i = 0; i < 100; i++)
+    DEMAND(gcx_alloc(40) != NULL);
+}
+
+static GCX_NOINLINE void use_objects(void)
+{
+  void *owner = gcx_new(&thing_type), *child = gcx_new(&thing_type);
+  char *text = gcx_strdup("text");
+
+  DEMAND(owner != NULL && child != NULL && text != NULL);
+  DEMAND(gcx_own(owner, child) == 0);
+  gcx_touch(owner, "used");
+  gcx_breadcrumb("on the way");
+  text = gcx_realloc(text, 4000);
+  DEMAND(text != NULL);
+  gcx_dispose(text);
+  DEMAND(gcx_close(owner) == 0);
+  gcx_dispose(owner); /* said, with double_dispose=report */
+}
+
+static void *uses_gcx_while_to_be_cancelled(void *arg)
+{
+  (void)pthread_cancel(pthread_self());
+  use_objects();
+  lose_some();
+  DEMAND(gcx_check() > 0);
+  DEMAND(gcx_verdict() != GCX_CLEAN || gcx_check() == 0);
+  gcx_collect();
+  use_objects();
+  came_through = true;
+  pthread_testcancel();
+  return arg;
+}
+
+static void run_cancelled_inside(void)
+{
+  pthread_t thread;
+  void *result;
+  FILE *null = freopen("/dev/null", "w", stderr);
+
+  DEMAND(null != NULL);
+  gcx__opt.leak = GCX_LEAK_REPORT;
+  gcx__opt.misuse = GCX_MISUSE_REPORT;
+  gcx__opt.double_dispose = GCX_DOUBLE_REPORT;
+  DEMAND(pthread_create(&thread, NULL, uses_gcx_while_to_be_cancelled, NULL) ==
+         0);
+  DEMAND(pthread_join(thread, &result) == 0);
+  DEMAND(came_through && result == PTHREAD_CANCELED);
+  DEMAND(things_disposed == 4);
+}
+
 static void run_main_is_listed(void)
 {
   check_self();
@@ -410,6 +481,7 @@ static const struct {
   { "blocked inherited", run_blocked_inherited },
   { "main exits", run_main_exits },
   { "fork", run_after_fork },
+  { "cancelled inside", run_cancelled_inside },
 };
 
 static void run_named(const char *name)

@@ -228,6 +228,40 @@ START_TEST(main_has_returned)
   }
 END_TEST
 
+/* libunwind opens, reads and writes files. */
+static bool arrived[2];
+
+static GCX_NOINLINE void *walks_while_to_be_cancelled(void *arg)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  uintptr_t pcs[MAX], regs[12], sp;
+  bool returned;
+
+  (void)pthread_cancel(pthread_self()); /* at the next cancellation point */
+  (void)gcx__unwind(&start, pcs, MAX, true);
+  (void)gcx__unwind(&start, pcs, MAX, false);
+  (void)gcx__unwind_steps(&start, steps, MAX);
+  (void)gcx__unwind_find_exit(&sp, regs, &returned);
+  arrived[0] = true;
+  pthread_testcancel();
+  arrived[1] = true;
+  return arg;
+}
+
+START_TEST(a_walk_is_not_cancelled)
+  {
+    pthread_t thread;
+    void *result = NULL;
+
+    ck_assert_int_eq(
+        pthread_create(&thread, NULL, walks_while_to_be_cancelled, NULL), 0);
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    ck_assert(arrived[0]);
+    ck_assert(!arrived[1]); /* it is cancelled behind it */
+    ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+  }
+END_TEST
+
 START_TEST(no_exit_on_the_stack)
   {
     uintptr_t regs[12], sp = 7;
@@ -255,6 +289,7 @@ static Suite *unwind_suite(void)
   tcase_add_test(t, exit_called_by_libc_for_the_program);
   tcase_add_test(t, main_has_returned);
   tcase_add_test(t, no_exit_on_the_stack);
+  tcase_add_test(t, a_walk_is_not_cancelled);
   suite_add_tcase(s, t);
   return s;
 }
