@@ -6,6 +6,7 @@
  */
 #include "bdw-gc.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "platform.h"
@@ -196,9 +197,13 @@ size_t gcx__bdw_heap_bytes(void)
 
 /* ---- control */
 
+/* A thread that collects all the time would leave the others nothing: what a signal
+ * has resumed, the next one stops before it has come anywhere, and the collector's
+ * lock goes to who asks first. So each collection is followed by a step aside. */
 void gcx__bdw_collect(void)
 {
   GC_gcollect();
+  (void)sched_yield();
 }
 
 void gcx__bdw_collect_if_idle(void)
