@@ -89,6 +89,13 @@ HELPER_CHILD static void child_set_descriptors(int fd)
   (void)syscall(SYS_close_range, 3u, ~0u, 0u);
 }
 
+/* Not _exit(), which may be somebody else's and write to the program's memory. */
+HELPER_CHILD GCX_NORETURN static void child_end(int status)
+{
+  for (;;)
+    (void)syscall(SYS_exit_group, status);
+}
+
 /* Runs in the program's memory, on a stack of its own: the helper to be. */
 HELPER_CHILD static int child_exec(void *arg)
 {
@@ -100,7 +107,7 @@ HELPER_CHILD static int child_exec(void *arg)
   child_reset_signals();
   (void)execve(plan->path, helper_arguments, helper_environment);
   plan->error = errno;
-  _exit(127);
+  child_end(127);
 }
 
 /* The child in between. */
@@ -112,7 +119,7 @@ HELPER_CHILD static int child_start(void *arg)
                     CLONE_VM | CLONE_VFORK | SIGCHLD, plan);
   if (plan->pid < 0)
     plan->error = errno;
-  _exit(0);
+  child_end(0);
 }
 
 int gcx__helper_start(const char *path, int fd, char *stacks, pid_t *ret_pid)

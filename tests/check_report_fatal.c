@@ -332,11 +332,20 @@ END_TEST
 
 /* ---- many */
 
+/* What this process has worked: on a busy machine the clock says nothing. */
+static int worked_ms(void)
+{
+  struct timespec t;
+
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (int)(t.tv_sec * 1000 + t.tv_nsec / 1000000);
+}
+
 static void reports_10000(void *arg)
 {
   static struct gcx_report r[10000];
   struct gcx__symbolize_stats stats;
-  uint64_t start = gcx__now_ns();
+  int start = worked_ms();
 
   (void)arg;
   gcx__opt.leak = GCX_LEAK_REPORT;
@@ -350,8 +359,7 @@ static void reports_10000(void *arg)
   }
   gcx__report(r, 10000, true);
   gcx__symbolize_stats(&stats);
-  printf("%d %d %d", (int)stats.helpers, (int)stats.asked,
-         (int)((gcx__now_ns() - start) / 1000000));
+  printf("%d %d %d", (int)stats.helpers, (int)stats.asked, worked_ms() - start);
   (void)fflush(stdout);
 }
 
