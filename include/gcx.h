@@ -13,6 +13,7 @@
 #include <gcx/build.h>
 #include <gcx/collector.h>
 #include <gcx/hold.h>
+#include <gcx/handle.h>
 #include <gcx/object.h>
 #include <gcx/owner.h>
 #include <gcx/report.h>

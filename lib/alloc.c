@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "aux.h"
 #include "lifecycle.h"
 #include "misuse.h"
@@ -111,39 +112,43 @@ static uint32_t alloc_type_flags(const struct gcx_type *type)
   return flags;
 }
 
-static void *alloc_typed(const struct gcx_type *type, size_t extra,
-                         const struct gcx__frame *start)
+void *gcx__alloc_typed(const struct gcx_type *type, size_t extra,
+                       uint32_t flags, const struct gcx__frame *start)
 {
   size_t bytes;
-  uint32_t number;
+  uint32_t number = gcx__type_number(type);
 
-  if (gcx__type_fault(type) != NULL) {
-    errno = EINVAL;
-    return NULL;
-  }
-  if (__builtin_add_overflow(type->size, extra, &bytes))
-    bytes = SIZE_MAX;
-  number = gcx__type_number(type);
   if (number == 0) {
     errno = ENOMEM;
     return NULL;
   }
+  if (__builtin_add_overflow(type->size, extra, &bytes))
+    bytes = SIZE_MAX;
   return gcx__object_alloc(bytes, GCX__ALIGN_MIN, number,
-                           alloc_type_flags(type), start);
+                           alloc_type_flags(type) | flags, start);
+}
+
+static void *alloc_new(const struct gcx_type *type, size_t extra,
+                       const struct gcx__frame *start)
+{
+  if (gcx__type_fault(type) == NULL)
+    return gcx__alloc_typed(type, extra, 0, start);
+  errno = EINVAL;
+  return NULL;
 }
 
 void *gcx_new(const struct gcx_type *type)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
 
-  return alloc_typed(type, 0, &start);
+  return alloc_new(type, 0, &start);
 }
 
 void *gcx_new_extra(const struct gcx_type *type, size_t extra)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
 
-  return alloc_typed(type, extra, &start);
+  return alloc_new(type, extra, &start);
 }
 
 /* ---- resizing */
@@ -264,7 +269,7 @@ void *gcx_require_live(void *p)
 
 /* ---- duties */
 
-static void alloc_set_flag(uint32_t number, uint32_t flag, bool on)
+void gcx__alloc_set_flag(uint32_t number, uint32_t flag, bool on)
 {
   uint32_t state;
 
@@ -282,7 +287,7 @@ void gcx_suppress_finalize(void *p)
   if (number == 0)
     return;
   gcx__lifecycle_note_use(number, &start);
-  alloc_set_flag(number, GCX_FLAG_SUPPRESSED, true);
+  gcx__alloc_set_flag(number, GCX_FLAG_SUPPRESSED, true);
   GCX_KEEP(p);
 }
 
@@ -295,7 +300,7 @@ void gcx_reregister_finalize(void *p)
   if (number == 0)
     return;
   gcx__lifecycle_note_use(number, &start);
-  alloc_set_flag(number, GCX_FLAG_SUPPRESSED, false);
+  gcx__alloc_set_flag(number, GCX_FLAG_SUPPRESSED, false);
   GCX_KEEP(p);
 }
 

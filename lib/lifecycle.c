@@ -253,6 +253,13 @@ static bool lifecycle_frame_begin(struct gcx__dispose_frame *f, uint32_t state)
   return won;
 }
 
+uint32_t gcx__lifecycle_site(void)
+{
+  const struct gcx__thread *t = gcx__thread_current;
+
+  return t != NULL && t->disposing != NULL ? t->disposing->site : 0;
+}
+
 /* False: @state was not the state any more, and nothing was done. */
 static bool lifecycle_run(uint32_t number, uint32_t state, enum gcx__end how,
                           uint32_t site, int *ret_result)

@@ -37,6 +37,10 @@ static inline void gcx__lifecycle_note_use(uint32_t number,
     gcx__lifecycle_used_after_all(number, start);
 }
 
+/* Where the disposal that the calling thread runs was asked for: a site id, 0 if
+ * nowhere. For dispose functions of gcx's own. */
+uint32_t gcx__lifecycle_site(void);
+
 /* Dispose what @number owns, latest first. */
 void gcx__lifecycle_end_owned(uint32_t number, uint32_t site);
 

@@ -131,6 +131,33 @@ static void misuse_bad_pointer(const void *p, enum gcx__found found,
   gcx__report(&r, 1, true);
 }
 
+void gcx__misuse_over_release(uint32_t number, const char *function,
+                              uint32_t use_site, uint32_t closed_site)
+{
+  struct gcx_report r = { .id = GCX_REPORT_OVER_RELEASE };
+
+  gcx__misuse_describe(&r, number);
+  r.dispose_site = closed_site;
+  r.use_site = use_site;
+  r.use_tid = gcx__tid();
+  misuse_detail(&r, "%s(%p): no reference is left to give back", function,
+                r.object);
+  gcx__report(&r, 1, true);
+}
+
+void gcx__misuse_other_type(uint32_t number, const char *function,
+                            const char *wanted, const struct gcx__frame *start)
+{
+  struct gcx_report r = { .id = GCX_REPORT_BAD_POINTER };
+
+  gcx__misuse_describe(&r, number);
+  misuse_detail(&r, "%s(%p): %s%s, no %s", function, r.object,
+                r.type_name != NULL ? "an object of " : "plain memory",
+                r.type_name != NULL ? r.type_name : "", wanted);
+  misuse_where(&r, start);
+  gcx__report(&r, 1, true);
+}
+
 uint32_t gcx__misuse_find(const void *p, const char *function, bool null_is_bad,
                           const struct gcx__frame *start)
 {

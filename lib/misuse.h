@@ -32,6 +32,15 @@ void gcx__misuse_describe(struct gcx_report *r, uint32_t number);
 void gcx__misuse_disposed(enum gcx__report_id id, uint32_t number,
                           const char *function, const struct gcx__frame *start);
 
+/* One reference of @number too many was given back, at @use_site; the last one
+ * had been at @closed_site. */
+void gcx__misuse_over_release(uint32_t number, const char *function,
+                              uint32_t use_site, uint32_t closed_site);
+
+/* @number is no "handle", or whatever @function wants. */
+void gcx__misuse_other_type(uint32_t number, const char *function,
+                            const char *wanted, const struct gcx__frame *start);
+
 /* Where @number was disposed: a site id, 0 if unknown. */
 uint32_t gcx__misuse_dispose_site(uint32_t number);
 

@@ -29,6 +29,7 @@ static const char *const text_events[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_LEAK] = "lost without gcx_dispose",
   [GCX_REPORT_USE_AFTER_DISPOSE] = "used after gcx_dispose",
   [GCX_REPORT_DOUBLE_DISPOSE] = "disposed a second time",
+  [GCX_REPORT_OVER_RELEASE] = "released too often",
   [GCX_REPORT_BAD_POINTER] = "is not an object of gcx",
   [GCX_REPORT_CORRUPT] = "written past its end",
   [GCX_REPORT_FALSE] = "reported as lost has been used: that report was false",
@@ -40,6 +41,7 @@ static const char *const text_uses[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_LEAK] = "used",
   [GCX_REPORT_USE_AFTER_DISPOSE] = "used",
   [GCX_REPORT_DOUBLE_DISPOSE] = "again",
+  [GCX_REPORT_OVER_RELEASE] = "released",
   [GCX_REPORT_BAD_POINTER] = "passed",
   [GCX_REPORT_CORRUPT] = "noticed",
   [GCX_REPORT_FALSE] = "used",
@@ -57,6 +59,10 @@ static const char *const text_remedies[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_DOUBLE_DISPOSE] =
       "harmless, but two places believe that they own it: decide which one "
       "does, or ignore it (double_dispose=ignore)",
+  [GCX_REPORT_OVER_RELEASE] =
+      "pair each gcx_handle_release() with a gcx_handle_acquire() that "
+      "returned "
+      "true; the handle's own reference is gcx_dispose()'s to give back",
   [GCX_REPORT_BAD_POINTER] =
       "pass the pointer that gcx_alloc(), gcx_new() or a relative of theirs "
       "returned; memory of malloc() belongs to free()",

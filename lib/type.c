@@ -97,11 +97,11 @@ static uint32_t type_add_locked(const struct gcx_type *type)
 }
 
 /* The code of its functions is needed as long as its objects are. */
-static void type_pin(const struct gcx_type *type)
+void gcx__type_pin(const void *data)
 {
   Dl_info info;
 
-  if (dladdr(type, &info) == 0 || info.dli_fname == NULL)
+  if (dladdr(data, &info) == 0 || info.dli_fname == NULL)
     return;
   if (dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) == NULL)
     (void)dlerror(); /* the executable itself: nothing to pin */
@@ -113,7 +113,7 @@ uint32_t gcx__type_number(const struct gcx_type *type)
 
   if (GCX_LIKELY(number != 0))
     return number;
-  type_pin(type);
+  gcx__type_pin(type);
   gcx__lock(&type_lock);
   number = type_add_locked(type);
   gcx__unlock(&type_lock);

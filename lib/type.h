@@ -12,6 +12,9 @@
  * no lock. The shared object that defines it stays mapped from then on. */
 uint32_t gcx__type_number(const struct gcx_type *type);
 
+/* The shared object that @data lies in stays mapped from now on. */
+void gcx__type_pin(const void *data);
+
 /* NULL for 0. */
 const struct gcx_type *gcx__type_at(uint32_t number);
 

@@ -219,6 +219,29 @@ START_TEST(test_bad_pointer_text)
   }
 END_TEST
 
+START_TEST(test_over_release_text)
+  {
+    struct gcx_report r = misuse_report(
+        GCX_REPORT_OVER_RELEASE, "gcx_handle_release(0x7f0000001000): no "
+                                 "reference is left to give back");
+
+    gcx__opt.misuse = GCX_MISUSE_REPORT;
+    text_is(
+        &r,
+        "==PID== gcx: GCX-OVER-RELEASE: 1 object of struct conn (48 bytes) "
+        "released too often\n" WHAT
+        "  detail    gcx_handle_release(0x7f0000001000): no reference is left "
+        "to give back\n"
+        "  released  in thread 4712\n" FRAME(conn_read)
+            BORN FRAME(conn_open) "  do        pair each gcx_handle_release() "
+                                  "with a gcx_handle_acquire() that returned "
+                                  "true;\n"
+                                  "            the handle's own reference is "
+                                  "gcx_dispose()'s to give back\n",
+        conn_read_line, conn_open_line, 0);
+  }
+END_TEST
+
 START_TEST(test_corrupt_text)
   {
     struct gcx_report r = misuse_report(
@@ -442,6 +465,7 @@ static void add_texts(Suite *s)
   tcase_add_test(t, test_use_after_dispose_text);
   tcase_add_test(t, test_double_dispose_text);
   tcase_add_test(t, test_bad_pointer_text);
+  tcase_add_test(t, test_over_release_text);
   tcase_add_test(t, test_corrupt_text);
   tcase_add_test(t, test_false_report_text);
   tcase_add_test(t, test_undisposed_text);

@@ -202,9 +202,8 @@ END_TEST
 START_TEST(test_what_is_fatal)
   {
     static const bool fatal_by_default[GCX_REPORT_ID_COUNT] = {
-      [GCX_REPORT_LEAK] = true,
-      [GCX_REPORT_USE_AFTER_DISPOSE] = true,
-      [GCX_REPORT_BAD_POINTER] = true,
+      [GCX_REPORT_LEAK] = true,         [GCX_REPORT_USE_AFTER_DISPOSE] = true,
+      [GCX_REPORT_OVER_RELEASE] = true, [GCX_REPORT_BAD_POINTER] = true,
       [GCX_REPORT_CORRUPT] = true,
     };
 
@@ -366,8 +365,8 @@ START_TEST(test_summary_of_everything)
         "SUMMARY: gcx: 1 object, 48 bytes lost in 1 finding (GCX-LEAK) and 1 "
         "object, "
         "1 byte with them; 1 finding (GCX-USE-AFTER-DISPOSE); 1 finding "
-        "(GCX-DOUBLE-DISPOSE); 1 finding (GCX-BAD-POINTER); 1 finding "
-        "(GCX-CORRUPT); "
+        "(GCX-DOUBLE-DISPOSE); 1 finding (GCX-OVER-RELEASE); 1 finding "
+        "(GCX-BAD-POINTER); 1 finding (GCX-CORRUPT); "
         "1 finding (GCX-FALSE-REPORT); 1 object, 48 bytes not disposed at exit "
         "in "
         "1 finding (GCX-UNDISPOSED)\n");
