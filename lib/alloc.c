@@ -106,6 +106,8 @@ static uint32_t alloc_type_flags(const struct gcx_type *type)
   for (t = type; t != NULL; t = t->base) {
     if ((t->flags & GCX_TYPE_SECRET) != 0)
       flags |= GCX_FLAG_SECRET;
+    if ((t->flags & GCX_TYPE_CRITICAL) != 0)
+      flags |= GCX_FLAG_CRITICAL;
     if (t->finalize != NULL)
       flags |= GCX_FLAG_FINALIZER;
   }
@@ -300,7 +302,7 @@ void gcx_reregister_finalize(void *p)
   if (number == 0)
     return;
   gcx__lifecycle_note_use(number, &start);
-  gcx__alloc_set_flag(number, GCX_FLAG_SUPPRESSED, false);
+  gcx__alloc_set_flag(number, GCX_FLAG_SUPPRESSED | GCX_FLAG_FINALIZED, false);
   GCX_KEEP(p);
 }
 

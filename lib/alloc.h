@@ -12,7 +12,7 @@
 void *gcx__alloc_typed(const struct gcx_type *type, size_t extra,
                        uint32_t flags, const struct gcx__frame *start);
 
-/* Switch one flag of a record. */
+/* Switch flags of a record. */
 void gcx__alloc_set_flag(uint32_t number, uint32_t flag, bool on);
 
 #endif

@@ -22,6 +22,7 @@
 #include "classify.h"
 
 #include "aux.h"
+#include "bdw.h"
 #include "graph.h"
 #include "record.h"
 #include "vm.h"

@@ -5,7 +5,7 @@
 #ifndef GCX_CLASSIFY_H
 #define GCX_CLASSIFY_H
 
-#include "termination.h"
+#include "batch.h"
 
 struct gcx__lost {
   uint32_t number;

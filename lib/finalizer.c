@@ -21,26 +21,33 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "batch.h"
 #include "bdw.h"
 #include "cells.h"
+#include "finalize.h"
 #include "finding.h"
+#include "later.h"
 #include "lock.h"
 #include "options.h"
 #include "out.h"
 #include "platform.h"
-#include "termination.h"
 #include "thread.h"
 
 enum finalizer_state { FINALIZER_NONE, FINALIZER_STARTED, FINALIZER_OFF };
 
 static uint32_t finalizer_state;
 static uint32_t finalizer_tid;
-static uint32_t finalizer_done; /* batches dealt with; woken when it changes */
+static uint32_t finalizer_done; /* dealt with, of gcx__batch_queued; woken */
 static uint32_t finalizer_turn; /* tid of who is working, 0: nobody */
+
+static struct gcx__batch *finalizer_todo; /* of this pass, oldest first */
 
 bool gcx__finalizer_is_self(void)
 {
-  return __atomic_load_n(&finalizer_tid, __ATOMIC_ACQUIRE) == gcx__tid();
+  uint32_t self = gcx__tid();
+
+  return __atomic_load_n(&finalizer_tid, __ATOMIC_ACQUIRE) == self ||
+         __atomic_load_n(&finalizer_turn, __ATOMIC_ACQUIRE) == self;
 }
 
 /* ---- work */
@@ -53,23 +60,43 @@ static bool finalizer_take_turn(void)
                                      false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-/* Deal with everything that is queued; the caller has the turn. */
+static void finalizer_deal(struct gcx__batch *b)
+{
+  /* A hook that the program put in front of ours may have hidden from us what
+   * keeps these objects: the next collection looks again. */
+  if (!gcx__bdw_check_hooks())
+    gcx__batch_withdraw(b, NULL);
+  gcx__finding_process(b);
+  gcx__finalize_batch(b);
+  __atomic_fetch_sub(&gcx__batch_outstanding, b->waiting, __ATOMIC_ACQ_REL);
+}
+
+static void finalizer_add_to_pass(void)
+{
+  struct gcx__batch **end = &finalizer_todo;
+
+  while (*end != NULL)
+    end = &(*end)->next;
+  *end = gcx__batch_take();
+}
+
+/* A pass: all that was queued when it began. The caller has the turn. */
 static void finalizer_work(void)
 {
-  struct gcx__batch *b, *next;
+  uint32_t seen = __atomic_load_n(&gcx__batch_queued, __ATOMIC_ACQUIRE);
+  struct gcx__batch *b;
 
-  for (b = gcx__termination_take(); b != NULL; b = next) {
-    next = b->next;
-    /* A hook that the program put in front of ours may have hidden from us what
-     * keeps these objects: the next collection looks again. */
-    if (gcx__bdw_check_hooks())
-      gcx__finding_process(b);
-    else
-      gcx__finding_withdraw(b);
-    gcx__termination_give(b);
-    __atomic_fetch_add(&finalizer_done, 1, __ATOMIC_ACQ_REL);
-    gcx__futex_wake(&finalizer_done);
+  finalizer_add_to_pass();
+  while ((b = finalizer_todo) != NULL) {
+    finalizer_todo = b->next;
+    finalizer_deal(b);
+    gcx__batch_give(b);
   }
+  gcx__later_run();
+  if ((int32_t)(seen - finalizer_done) >
+      0) /* not so if this is a pass within */
+    __atomic_store_n(&finalizer_done, seen, __ATOMIC_RELEASE);
+  gcx__futex_wake(&finalizer_done);
 }
 
 static bool finalizer_work_in_turn(void)
@@ -125,16 +152,14 @@ static void *finalizer_sleep(void *arg)
   const struct finalizer_sleep *s = arg;
   uint32_t begin = gcx__now_ms(), idle_ticks = 0;
 
-  __atomic_store_n(&gcx__clock.keeper, &gcx__termination_queued,
-                   __ATOMIC_RELEASE);
-  while (__atomic_load_n(&gcx__termination_queued, __ATOMIC_ACQUIRE) ==
-         s->seen) {
+  __atomic_store_n(&gcx__clock.keeper, &gcx__batch_queued, __ATOMIC_RELEASE);
+  while (__atomic_load_n(&gcx__batch_queued, __ATOMIC_ACQUIRE) == s->seen) {
     uint64_t spent = gcx__now_ms() - begin;
     bool kept = __atomic_load_n(&gcx__clock.is_kept, __ATOMIC_ACQUIRE) != 0;
 
     if (spent >= s->timeout_ms)
       break;
-    gcx__futex_wait(&gcx__termination_queued, s->seen,
+    gcx__futex_wait(&gcx__batch_queued, s->seen,
                     kept ? CLOCK_TICK_MS : s->timeout_ms - spent);
     if (kept)
       finalizer_keep_clock(&idle_ticks);
@@ -149,7 +174,7 @@ static void *finalizer_sleep(void *arg)
 static void finalizer_wait_for_work(void)
 {
   struct finalizer_sleep s = {
-    .seen = __atomic_load_n(&gcx__termination_queued, __ATOMIC_ACQUIRE),
+    .seen = __atomic_load_n(&gcx__batch_queued, __ATOMIC_ACQUIRE),
     .timeout_ms = gcx__opt.interval_ms != 0 ? gcx__opt.interval_ms : UINT64_MAX,
   };
 
@@ -218,11 +243,12 @@ void gcx__finalizer_ensure(void)
 
 /* ---- waiting */
 
+/* It may not have begun yet. */
 static bool finalizer_has_thread(void)
 {
+  gcx__finalizer_ensure();
   return __atomic_load_n(&finalizer_state, __ATOMIC_ACQUIRE) ==
-             FINALIZER_STARTED &&
-         __atomic_load_n(&finalizer_tid, __ATOMIC_ACQUIRE) != 0;
+         FINALIZER_STARTED;
 }
 
 static void *finalizer_sleep_done(void *arg)
@@ -235,7 +261,7 @@ static void *finalizer_sleep_done(void *arg)
 
 bool gcx__finalizer_wait(uint64_t timeout_ms)
 {
-  uint32_t goal = __atomic_load_n(&gcx__termination_queued, __ATOMIC_ACQUIRE);
+  uint32_t goal = __atomic_load_n(&gcx__batch_queued, __ATOMIC_ACQUIRE);
   uint64_t begin = gcx__now_ns();
   struct finalizer_sleep s;
 
@@ -263,7 +289,9 @@ void gcx__finalizer_after_fork(void)
   finalizer_state = FINALIZER_NONE;
   finalizer_tid = 0;
   finalizer_turn = 0;
-  finalizer_done = gcx__termination_queued;
+  finalizer_done = gcx__batch_queued;
+  finalizer_todo = NULL;
+  gcx__later_after_fork();
   gcx__clock = (struct gcx__clock){ .ms = 0 }; /* its keeper is gone */
 }
 

@@ -24,6 +24,11 @@
 
 static size_t finding_total;
 
+void gcx__finding_add(size_t n)
+{
+  __atomic_fetch_add(&finding_total, n, __ATOMIC_ACQ_REL);
+}
+
 size_t gcx__finding_count(void)
 {
   return __atomic_load_n(&finding_total, __ATOMIC_ACQUIRE);
@@ -215,23 +220,14 @@ static void finding_dispose(const struct gcx__lost *lost, size_t n)
     finding_dispose_one(lost[i].number);
 }
 
-void gcx__finding_withdraw(const struct gcx__batch *b)
-{
-  for (size_t i = 0; i < b->count; i++) {
-    uint32_t state = gcx__record_state(b->numbers[i]);
-
-    while ((state & GCX_STATE_MASK) == GCX_STATE_LOST &&
-           !gcx__record_change(b->numbers[i], state,
-                               (state & ~GCX_STATE_MASK) | GCX_STATE_LIVE))
-      state = gcx__record_state(b->numbers[i]);
-  }
-}
-
 void gcx__finding_process(const struct gcx__batch *b)
 {
   size_t n = 0;
-  struct gcx__lost *lost = gcx__classify(b, &n);
+  struct gcx__lost *lost;
 
+  if (b->count == 0)
+    return;
+  lost = gcx__classify(b, &n);
   if (lost == NULL) {
     gcx__report_note("%zu objects were lost at collection %u, but there is no "
                      "memory to look at them",
@@ -239,7 +235,7 @@ void gcx__finding_process(const struct gcx__batch *b)
     return;
   }
   if (n > 0) {
-    __atomic_fetch_add(&finding_total, n, __ATOMIC_ACQ_REL);
+    gcx__finding_add(n);
     if (gcx__opt.leak == GCX_LEAK_DISPOSE)
       finding_dispose(lost, n);
     else
@@ -252,8 +248,9 @@ void gcx__finding_process(const struct gcx__batch *b)
 
 static bool finding_is_undisposed(uint32_t number)
 {
-  const uint32_t exempt =
-      GCX_FLAG_OPTIONAL | GCX_FLAG_SUPPRESSED | GCX_FLAG_CANARY;
+  const uint32_t exempt = GCX_FLAG_OPTIONAL | GCX_FLAG_SUPPRESSED |
+                          GCX_FLAG_CANARY | GCX_FLAG_FINALIZED |
+                          GCX_FLAG_PENDING | GCX_FLAG_DUE;
   uint32_t state = gcx__record_state(number);
 
   return (state & GCX_STATE_MASK) == GCX_STATE_LIVE && (state & exempt) == 0 &&

@@ -5,17 +5,15 @@
 #ifndef GCX_FINDING_H
 #define GCX_FINDING_H
 
-#include "termination.h"
+#include "batch.h"
 
 /* Deal with one batch as leak= says: report it, or dispose it. On the finalizer
  * thread, or on the thread that asks where there is none. */
 void gcx__finding_process(const struct gcx__batch *b);
 
-/* What @b says is not to be trusted: its objects are live again. */
-void gcx__finding_withdraw(const struct gcx__batch *b);
-
 /* Abandoned objects dealt with since start. */
 size_t gcx__finding_count(void);
+void gcx__finding_add(size_t n); /* that were dealt with elsewhere */
 
 /* exit_check=undisposed: report every live object whose disposal is owed;
  * their number. */

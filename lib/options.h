@@ -33,6 +33,8 @@ enum gcx__double_dispose {
   GCX_DOUBLE_FATAL
 };
 
+enum gcx__finalizers { GCX_FINALIZERS_ON, GCX_FINALIZERS_OFF };
+
 #define GCX__OPTIONS_TEXT_BYTES 4096
 
 /* One field per row of options.def, named as the option. */

@@ -31,6 +31,10 @@ enum gcx__state {
 #define GCX_FLAG_BIG 1024u       /* size in the aux entry */
 #define GCX_FLAG_FINALIZER 2048u /* its type has a finalizer */
 #define GCX_FLAG_WEAK 4096u /* weak things know it, or did: a key, a target */
+#define GCX_FLAG_CRITICAL 8192u /* its type is critical */
+#define GCX_FLAG_PENDING 16384u /* queued for its finalizer; kept until then */
+#define GCX_FLAG_FINALIZED 32768u /* its finalizer has run, or is running */
+#define GCX_FLAG_DUE 65536u       /* queued to be disposed; kept until then */
 
 struct gcx__record {
   uint32_t type;  /* gcx__type_at(); 0: none */

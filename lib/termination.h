@@ -5,56 +5,51 @@
 #ifndef GCX_TERMINATION_H
 #define GCX_TERMINATION_H
 
+#include "batch.h"
 #include "bdw.h"
 #include "marker.h"
 
-/* What one collection found, handed to the finalizer thread. */
-struct gcx__batch {
-  struct gcx__batch *next;
-  uint32_t *numbers; /* of the lost objects, ascending */
-  size_t count;
-  size_t late; /* so many of them, the last ones, are held by objects
-                          that were found earlier */
-  size_t capacity;
-  uint32_t stop;        /* number of the stop, see window.h */
-  bool certain;         /* false: report, but never fatal */
-  void **garbage;       /* all objects kept for them, tracked or not: */
-  size_t garbage_begin; /* from here, */
-  size_t garbage_count; /* so many */
-  size_t garbage_capacity;
-};
-
-/* Steps that weak tables, weak references and finalizers hang into the phase.
- * All stopped; any may be NULL. A stop without a verdict has none of the
- * numbered ones but 0, and one of the last two. */
+/* Steps that weak tables and weak references hang into the phase. All stopped;
+ * any may be NULL. What gets the marker may add to it; it is drained afterwards.
+ * A stop without a verdict has none of the numbered ones but 0, and one of the
+ * last two. */
 struct gcx__termination_steps {
   void (*begin)(void); /* 0: whatever becomes of this stop */
   /* Asked after it: does the next one have anything to do in this stop? */
   bool (*has_edges)(void);
   /* What an object that the marker has newly marked leads to. */
   gcx__marker_edges_fn edges;
-  void (*close)(struct gcx__marker *m);        /* 1: ephemeron closure */
-  void (*clear_short)(void);                   /* 2 */
-  void (*finalizables)(struct gcx__marker *m); /* 3 */
-  void (*dead_values)(struct gcx__marker *m);  /* 4 */
-  void (*clear_long)(void);                    /* 6 */
+  /* 1: ephemeron closure: all values whose table and key are marked. Called
+   * again after each later step that has marked something. */
+  void (*close)(struct gcx__marker *m);
+  /* 2: whose target is unmarked. Finalizables are unmarked. */
+  void (*clear_short)(void);
+  /* 4: values of keys that are unmarked. Finalizables and what they reach are
+   * marked; what is going to be lost is not, gcx__termination_will_be_lost()
+   * tells. Here gcx__termination_dispose_later() may be called. */
+  void (*dead_values)(struct gcx__marker *m);
+  /* 6: whose target is unmarked. Records are still there; nothing may be
+   * marked. */
+  void (*clear_long)(void);
   void (*keep)(
       struct gcx__marker *m); /* no verdict: all that they know stays */
   void (*forget)(void);       /* nothing can be marked: what is unmarked goes */
 };
 void gcx__termination_add(const struct gcx__termination_steps *steps);
 
+/* In dead_values: the finalizer thread will dispose @object, which stays until
+ * then with all that it reaches, and is not lost. Nothing but marking if it is
+ * none of gcx's, or disposed. Any number of times. */
+void gcx__termination_dispose_later(struct gcx__marker *m, void *object);
+
+/* In dead_values: is this unmarked object going to be called lost, and therefore
+ * kept, unless something still marks it? */
+bool gcx__termination_will_be_lost(const void *object);
+
 void gcx__termination_init(void);
 
 /* The hooks of bdw.h. */
 extern const struct gcx__bdw_hooks gcx__termination_hooks;
-
-/* Batches waiting, oldest first; they are the caller's until given back. */
-struct gcx__batch *gcx__termination_take(void);
-void gcx__termination_give(struct gcx__batch *batch);
-
-/* Batches queued since start; the word that is woken when one is. */
-extern uint32_t gcx__termination_queued;
 
 /* Stops without a verdict since start. */
 uint32_t gcx__termination_without_verdict(void);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * judge.c - every unmarked record: finalized, lost, kept or gone
+ *
+ * All stopped, but for what judge.h says. Records are looked at once, before
+ * anything is kept, and put on one of four lists; keeping marks, and what is
+ * marked by then is passed over:
+ *
+ *   finalizable  its finalizer runs under leak= and finalizers=
+ *   candidate    its disposal is owed: lost, unless something that waits for a
+ *                finalizer or a disposal reaches it
+ *   corpse       stays: found before, or its function is running
+ *   rest         goes, unless something that stays reaches it
+ *
+ * Listing and keeping are two passes, since keeping marks: an object that only a
+ * lost one reaches is itself lost, and would be overlooked. Two arrays hold the
+ * four lists, filled from both ends; a record is on one of them at most.
+ */
+#include "judge.h"
+
+#include <string.h>
+
+#include "aux.h"
+#include "bdw.h"
+#include "object.h"
+#include "options.h"
+#include "record.h"
+
+static struct gcx__numbers judge_rest; /* corpses at the end */
+static struct gcx__numbers judge_lost; /* candidates; finalizables at the end */
+static struct gcx__numbers judge_due;  /* to be disposed later */
+static size_t judge_corpses;           /* at the end of judge_rest */
+static size_t judge_finalizable;       /* at the end of judge_lost */
+static size_t judge_late;              /* last ones of judge_lost */
+static size_t judge_marked;            /* by the marker when it was listed */
+static size_t judge_garbage_begin;     /* in the marker's queue */
+static size_t judge_garbage_end;
+static size_t judge_listed;
+static uint32_t judge_watermark;
+static uint32_t judge_dead_canaries;
+
+bool gcx__judge_reserve(void)
+{
+  bool rest = gcx__numbers_reserve(&judge_rest);
+  bool lost = gcx__numbers_reserve(&judge_lost);
+
+  judge_corpses = judge_finalizable = judge_late = 0;
+  judge_garbage_begin = judge_garbage_end = 0;
+  return gcx__numbers_reserve(&judge_due) && rest && lost;
+}
+
+bool gcx__judge_has_room(void)
+{
+  return judge_rest.capacity >= gcx__record_limit &&
+         judge_lost.capacity >= gcx__record_limit &&
+         judge_due.capacity >= gcx__record_limit;
+}
+
+/* ---- what is to become of a record */
+
+/* Is it still the program's, and not the parent's of a fork? */
+static bool judge_is_live(uint32_t number, uint32_t state)
+{
+  return (state & GCX_STATE_MASK) == GCX_STATE_LIVE &&
+         number >= judge_watermark;
+}
+
+/* The decision table: finalizers run of what is optional, and of all where
+ * nothing is reported. */
+static bool judge_is_finalizable(uint32_t number, uint32_t state)
+{
+  const uint32_t exempt = GCX_FLAG_SUPPRESSED | GCX_FLAG_FINALIZED |
+                          GCX_FLAG_PENDING | GCX_FLAG_DUE;
+
+  return (state & GCX_FLAG_FINALIZER) != 0 && judge_is_live(number, state) &&
+         (state & exempt) == 0 && gcx__opt.finalizers == GCX_FINALIZERS_ON &&
+         ((state & GCX_FLAG_OPTIONAL) != 0 ||
+          gcx__opt.leak == GCX_LEAK_DISPOSE || gcx__opt.leak == GCX_LEAK_OFF);
+}
+
+static bool judge_is_owed(uint32_t number, uint32_t state)
+{
+  const uint32_t exempt = GCX_FLAG_OPTIONAL | GCX_FLAG_SUPPRESSED |
+                          GCX_FLAG_CANARY | GCX_FLAG_FALSE |
+                          GCX_FLAG_FINALIZED | GCX_FLAG_PENDING | GCX_FLAG_DUE;
+
+  return judge_is_live(number, state) && (state & exempt) == 0 &&
+         gcx__opt.leak != GCX_LEAK_OFF;
+}
+
+/* Does it wait for the finalizer thread, to be finalized or disposed? */
+static bool judge_is_waiting(uint32_t number, uint32_t state)
+{
+  if ((state & GCX_STATE_MASK) == GCX_STATE_LOST)
+    return gcx__opt.leak == GCX_LEAK_DISPOSE && number >= judge_watermark;
+  return judge_is_live(number, state) &&
+         (state & (GCX_FLAG_PENDING | GCX_FLAG_DUE)) != 0;
+}
+
+/* Is it a corpse that stays, or an object whose function is running or will? */
+static bool judge_is_kept(uint32_t number, uint32_t state)
+{
+  switch (state & GCX_STATE_MASK) {
+  case GCX_STATE_LOST:
+  case GCX_STATE_REPORTED:
+  case GCX_STATE_DISPOSING:
+    return number >= judge_watermark;
+  default:
+    return judge_is_waiting(number, state);
+  }
+}
+
+/* ---- listing */
+
+/* Before the first object there is no chunk. */
+static uint32_t judge_limit(void)
+{
+  return gcx__record_limit > 1 ? gcx__record_limit : 0;
+}
+
+void gcx__judge_each_unmarked(void (*fn)(uint32_t number))
+{
+  uint32_t limit = judge_limit();
+
+  for (uint32_t base = 0; base < limit; base += GCX__RECORD_CHUNK) {
+    const uintptr_t *hot = gcx__record_chunk_of(base)->hot;
+    uint32_t n = GCX_MIN(limit - base, GCX__RECORD_CHUNK);
+
+    for (uint32_t i = 0; i < n; i++)
+      if (hot[i] != 0 && !gcx__bdw_is_marked(GCX_REVEAL(hot[i])))
+        fn(base + i);
+  }
+}
+
+static struct gcx__marker *judge_marker; /* of gcx__judge_keep_waiting() */
+
+static void judge_keep_if_waiting(uint32_t number)
+{
+  if (judge_is_waiting(number, gcx__record_at(number)->state))
+    gcx__marker_add(judge_marker, gcx__record_object(number));
+}
+
+void gcx__judge_keep_waiting(struct gcx__marker *m)
+{
+  if (__atomic_load_n(&gcx__batch_outstanding, __ATOMIC_ACQUIRE) == 0)
+    return;
+  judge_marker = m;
+  gcx__judge_each_unmarked(judge_keep_if_waiting);
+  gcx__marker_drain(m);
+}
+
+static void judge_put(uint32_t number)
+{
+  uint32_t state = gcx__record_at(number)->state;
+
+  if (judge_is_finalizable(number, state))
+    judge_lost.at[judge_lost.capacity - ++judge_finalizable] = number;
+  else if (judge_is_owed(number, state))
+    judge_lost.at[judge_lost.count++] = number;
+  else if (judge_is_kept(number, state))
+    judge_rest.at[judge_rest.capacity - ++judge_corpses] = number;
+  else
+    judge_rest.at[judge_rest.count++] = number;
+}
+
+/* What is found in a chunk lies behind what is listed already; listing catches up
+ * with it and overwrites it. */
+void gcx__judge_list(const struct gcx__marker *m)
+{
+  uint32_t limit = judge_limit();
+
+  for (uint32_t base = 0; base < limit; base += GCX__RECORD_CHUNK) {
+    const uint32_t *found = judge_rest.at + judge_rest.count;
+    size_t n = gcx__bdw_unmarked(gcx__record_chunk_of(base)->hot,
+                                 GCX_MIN(limit - base, GCX__RECORD_CHUNK), base,
+                                 judge_rest.at + judge_rest.count);
+
+    for (size_t i = 0; i < n; i++)
+      judge_put(found[i]);
+  }
+  judge_marked = m->marked;
+  judge_listed =
+      judge_rest.count + judge_lost.count + judge_corpses + judge_finalizable;
+}
+
+size_t gcx__judge_unmarked(void)
+{
+  return judge_listed;
+}
+
+/* ---- keeping */
+
+static bool judge_is_marked(uint32_t number)
+{
+  return gcx__bdw_is_marked(gcx__record_object(number));
+}
+
+void gcx__judge_finalizables(struct gcx__marker *m)
+{
+  const uint32_t *end = judge_lost.at + judge_lost.capacity;
+
+  for (const uint32_t *n = end - judge_finalizable; n < end; n++) {
+    gcx__record_at(*n)->state |= GCX_FLAG_PENDING;
+    gcx__marker_add(m, gcx__record_object(*n));
+  }
+  gcx__marker_drain(m);
+}
+
+void gcx__judge_dispose_later(struct gcx__marker *m, void *object)
+{
+  uint32_t number = gcx__object_number(object);
+  uint32_t state = number != 0 ? gcx__record_at(number)->state : 0;
+
+  gcx__marker_add(m, object);
+  if (!judge_is_live(number, state) || (state & GCX_FLAG_DUE) != 0)
+    return;
+  gcx__record_at(number)->state |= GCX_FLAG_DUE;
+  judge_due.at[judge_due.count++] = number;
+}
+
+/* Candidates that something reaches after all; most often nothing was marked. */
+static void judge_spare(const struct gcx__marker *m)
+{
+  size_t kept = 0;
+
+  if (m->marked == judge_marked)
+    return;
+  for (size_t i = 0; i < judge_lost.count; i++)
+    if (!judge_is_marked(judge_lost.at[i]))
+      judge_lost.at[kept++] = judge_lost.at[i];
+  judge_lost.count = kept;
+}
+
+/* Of the newly lost those that a corpse leads to, marked by now, go to the end:
+ * they belong to what was found earlier. Between the rest and the corpses there
+ * is room for them in the other array. */
+static void judge_sort_lost(void)
+{
+  uint32_t *late = judge_rest.at + judge_rest.count;
+  size_t fresh = 0;
+
+  for (size_t i = 0; i < judge_lost.count; i++)
+    if (judge_is_marked(judge_lost.at[i]))
+      late[judge_late++] = judge_lost.at[i];
+    else
+      judge_lost.at[fresh++] = judge_lost.at[i];
+  memcpy(judge_lost.at + fresh, late, judge_late * sizeof *late);
+}
+
+void gcx__judge_corpses(struct gcx__marker *m)
+{
+  const uint32_t *end = judge_rest.at + judge_rest.capacity;
+
+  judge_spare(m);
+  for (const uint32_t *n = end - judge_corpses; n < end; n++)
+    gcx__marker_add(m, gcx__record_object(*n));
+  gcx__marker_drain(m);
+}
+
+/* What they lead to is the next part of the marker's queue. */
+void gcx__judge_lost(struct gcx__marker *m)
+{
+  if (judge_corpses > 0)
+    judge_sort_lost();
+  for (size_t i = 0; i < judge_lost.count; i++) {
+    struct gcx__record *r = gcx__record_at(judge_lost.at[i]);
+
+    r->state = (r->state & ~GCX_STATE_MASK) | GCX_STATE_LOST;
+  }
+  judge_garbage_begin = m->marked;
+  for (size_t i = 0; i < judge_lost.count - judge_late; i++)
+    gcx__marker_add(m, gcx__record_object(judge_lost.at[i]));
+  gcx__marker_drain(m);
+}
+
+bool gcx__judge_will_be_lost(const void *object)
+{
+  uint32_t number = gcx__object_number(object);
+
+  return number != 0 && !gcx__bdw_is_marked(object) &&
+         judge_is_owed(number, gcx__record_at(number)->state);
+}
+
+/* ---- the end of a stop */
+
+void gcx__judge_drop(uint32_t number)
+{
+  uint32_t state = gcx__record_at(number)->state;
+
+  if ((state & GCX_FLAG_CANARY) != 0)
+    judge_dead_canaries++;
+  if ((state & GCX_FLAG_AUX) != 0)
+    gcx__aux_release_stopped(number);
+  gcx__record_unpublish(number);
+  /* A number of the parent's is never given out again in the child. */
+  if (number >= judge_watermark)
+    gcx__record_give_stopped(number);
+}
+
+/* If nothing was kept since, all that is listed is unmarked. From the end: free
+ * numbers are given out in ascending order. */
+void gcx__judge_drop_rest(const struct gcx__marker *m)
+{
+  bool kept = m->marked != judge_marked;
+
+  judge_garbage_end = m->marked;
+  for (size_t i = judge_rest.count; i-- > 0;)
+    if (!kept || !judge_is_marked(judge_rest.at[i]))
+      gcx__judge_drop(judge_rest.at[i]);
+}
+
+bool gcx__judge_hand_over(struct gcx__marker *m, struct gcx__batch *b)
+{
+  size_t waiting = judge_finalizable + judge_due.count;
+
+  if (judge_lost.count + waiting == 0)
+    return false;
+  if (gcx__opt.leak == GCX_LEAK_DISPOSE)
+    waiting += judge_lost.count;
+  __atomic_fetch_add(&gcx__batch_outstanding, (uint32_t)waiting,
+                     __ATOMIC_ACQ_REL);
+  b->numbers = judge_lost.at;
+  b->count = judge_lost.count;
+  b->late = judge_late;
+  b->capacity = judge_lost.capacity;
+  b->finalizable = judge_finalizable;
+  b->waiting = (uint32_t)waiting;
+  judge_lost = (struct gcx__numbers){ NULL, 0, 0 };
+  if (judge_due.count > 0) {
+    b->due = judge_due;
+    judge_due = (struct gcx__numbers){ NULL, 0, 0 };
+  }
+  if (b->count > 0) {
+    b->garbage_begin = judge_garbage_begin;
+    b->garbage_count = judge_garbage_end - judge_garbage_begin;
+    b->garbage = gcx__marker_hand_over(m, &b->garbage_capacity);
+  }
+  return true;
+}
+
+uint32_t gcx__judge_canaries(void)
+{
+  return __atomic_load_n(&judge_dead_canaries, __ATOMIC_ACQUIRE);
+}
+
+/* ---- fork */
+
+void gcx__judge_after_fork(uint32_t watermark)
+{
+  judge_watermark = watermark;
+}
+
+void gcx__judge_adopt(void)
+{
+  __atomic_store_n(&judge_watermark, 0, __ATOMIC_RELEASE);
+}
