@@ -181,6 +181,15 @@ void gcx__bdw_heap_bounds(uintptr_t *ret_low, uintptr_t *ret_high)
       known ? (uintptr_t)GC_greatest_plausible_heap_addr + 1 : UINTPTR_MAX;
 }
 
+bool gcx__bdw_may_hold(const void *p)
+{
+  if (&GC_least_plausible_heap_addr == NULL ||
+      &GC_greatest_plausible_heap_addr == NULL)
+    return GC_is_init_called() != 0;
+  return (uintptr_t)p >= (uintptr_t)GC_least_plausible_heap_addr &&
+         (uintptr_t)p <= (uintptr_t)GC_greatest_plausible_heap_addr;
+}
+
 bool gcx__bdw_is_incremental(void)
 {
   return GC_is_incremental_mode() != 0;

@@ -57,6 +57,8 @@ void gcx__bdw_free(void *base);
 
 /* ---- questions; stopped: yes; no lock */
 void *gcx__bdw_base(const void *p); /* NULL: not in the collected heap */
+/* Can @p lie in it? Any time, also before it exists; false is certain. */
+bool gcx__bdw_may_hold(const void *p);
 size_t gcx__bdw_cell_bytes(const void *base);
 bool gcx__bdw_is_atomic(const void *base);    /* holds no pointers */
 size_t gcx__bdw_scan_bytes(const void *base); /* may hold pointers: 0 or all */

@@ -18,6 +18,7 @@
 #include "../include/gcx/collector.h"
 #include "cells.h"
 #include "finalizer.h"
+#include "freed.h"
 #include "lifecycle.h"
 #include "lock.h"
 #include "record.h"
@@ -42,6 +43,7 @@ static void fork_parent(void)
 static void fork_drop(struct gcx__thread *t)
 {
   gcx__cells_drop(t);
+  gcx__freed_drop(t);
   gcx__trace_thread_leave(t);
 }
 
@@ -56,6 +58,9 @@ static void fork_child(void)
   self = gcx__thread_self();
   if (self != NULL && self->cells != NULL)
     self->cells->number_count = 0;
+  if (self != NULL)
+    gcx__freed_drop(self);
+  gcx__freed_after_fork();
   gcx__termination_after_fork(gcx__record_after_fork());
   gcx__finalizer_after_fork();
   gcx__report_after_fork();

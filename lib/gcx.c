@@ -13,6 +13,7 @@
 #include "exitcheck.h"
 #include "finalizer.h"
 #include "fork.h"
+#include "freed.h"
 #include "interpose.h"
 #include "lock.h"
 #include "modules.h"
@@ -42,6 +43,7 @@ static void gcx_thread_enter(struct gcx__thread *t)
 static void gcx_thread_leave(struct gcx__thread *t)
 {
   gcx__cells_leave(t);
+  gcx__freed_drop(t);
   gcx__trace_thread_leave(t);
 }
 

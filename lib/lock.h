@@ -24,6 +24,7 @@ enum gcx__rank {
   GCX_RANK_WEAK,    /* weak references */
   GCX_RANK_HOLDS,   /* adds regions */
   GCX_RANK_REGIONS, /* gcx_root_add */
+  GCX_RANK_FREED,   /* large blocks that free() ended */
   GCX_RANK_TYPES,
   GCX_RANK_RECORDS,
   GCX_RANK_THREADS,

@@ -62,6 +62,7 @@ void gcx__misuse_describe(struct gcx_report *r, uint32_t number)
   const struct gcx_type *type = gcx__type_at(rec->type);
 
   r->type_name = type != NULL ? type->name : NULL;
+  r->is_block = type == &gcx__type_block;
   r->object = gcx__record_object(number);
   r->bytes = gcx__object_bytes(number);
   r->count = 1;

@@ -355,6 +355,33 @@ static inline void object_tell_weak(uint32_t number, void *old, void *now)
     gcx__object_on_move(old, now);
 }
 
+void gcx__object_set_birth(struct gcx__thread *t, uint32_t number,
+                           const struct gcx__frame *start)
+{
+  struct object_birth birth = object_born(t, 0, start);
+  struct gcx__record *r = gcx__record_at(number);
+
+  r->site = birth.site;
+  r->tid = t->tid;
+  r->birth_ms = birth.ms;
+  if (t->cells != NULL)
+    r->birth_order = object_order(t->cells);
+}
+
+/* Published all the while: from the store of the state on it is live. */
+void gcx__object_renew(struct gcx__thread *t, uint32_t number, size_t bytes,
+                       uint32_t type, const struct gcx__frame *start)
+{
+  struct gcx__record *r = gcx__record_at(number);
+
+  gcx__object_set_birth(t, number, start);
+  r->type = type;
+  r->bytes = (uint32_t)bytes;
+  r->link = 0;
+  GCX_DELAY();
+  __atomic_store_n(&r->state, GCX_STATE_LIVE, __ATOMIC_RELEASE);
+}
+
 /* The cell @old goes on as a disposed object: a stale pointer stays harmless. */
 static void object_leave_shell(void *old, uint32_t shell, uint32_t number)
 {
@@ -426,7 +453,8 @@ void gcx__object_free(uint32_t number)
     return;
   }
   object_return_number(t->cells, number);
-  if (kind == GCX_KIND_NORMAL)
+  /* what is too large for the cache bdwgc clears itself */
+  if (kind == GCX_KIND_NORMAL && cell <= GCX__CELLS_MAX)
     memset(p, 0, cell);
   else
     memset(gcx__object_trailer(p, cell), 0, TRAILER);

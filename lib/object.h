@@ -108,6 +108,14 @@ uint32_t gcx__object_number(const void *base);
 void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
                         uint32_t flags, const struct gcx__frame *start);
 
+/* A disposed object that nobody else may give out or end is born again as a live
+ * one of @type: same cell, same record. What it holds is not cleared. */
+void gcx__object_renew(struct gcx__thread *t, uint32_t number, size_t bytes,
+                       uint32_t type, const struct gcx__frame *start);
+/* What an allocation notes about the stack @start, for an object that goes on. */
+void gcx__object_set_birth(struct gcx__thread *t, uint32_t number,
+                           const struct gcx__frame *start);
+
 size_t gcx__object_bytes(uint32_t number); /* asked for */
 
 /* Move what @number tracks to a cell of @bytes; the old cell becomes a disposed

@@ -330,6 +330,8 @@ static bool options_said(const struct gcx__options *o, size_t offset)
 
 void gcx__options_finish(struct gcx__options *o)
 {
+  o->free_keeps = options_said(o, offsetof(struct gcx__options, quarantine)) &&
+                  o->quarantine == 1;
   if (!options_said(o, offsetof(struct gcx__options, misuse)) &&
       o->leak == GCX_LEAK_REPORT)
     o->misuse = GCX_MISUSE_REPORT;

@@ -46,7 +46,8 @@ struct gcx__options {
 #undef GCX__OPT_ENUM
 #undef GCX__OPT_UINT
 #undef GCX__OPT_TEXT
-  uint64_t said; /* bit i: a source has set the option of row i */
+  bool free_keeps; /* the user said quarantine=1: free() obeys, too */
+  uint64_t said;   /* bit i: a source has set the option of row i */
 };
 
 /* Read-only after gcx__options_init(); tests may write to it. */

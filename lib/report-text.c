@@ -30,6 +30,7 @@ static const char *const text_events[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_USE_AFTER_DISPOSE] = "used after gcx_dispose",
   [GCX_REPORT_DOUBLE_DISPOSE] = "disposed a second time",
   [GCX_REPORT_OVER_RELEASE] = "released too often",
+  [GCX_REPORT_DOUBLE_FREE] = "freed a second time",
   [GCX_REPORT_BAD_POINTER] = "is not an object of gcx",
   [GCX_REPORT_CORRUPT] = "written past its end",
   [GCX_REPORT_FALSE] = "reported as lost has been used: that report was false",
@@ -42,6 +43,7 @@ static const char *const text_uses[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_USE_AFTER_DISPOSE] = "used",
   [GCX_REPORT_DOUBLE_DISPOSE] = "again",
   [GCX_REPORT_OVER_RELEASE] = "released",
+  [GCX_REPORT_DOUBLE_FREE] = "again",
   [GCX_REPORT_BAD_POINTER] = "passed",
   [GCX_REPORT_CORRUPT] = "noticed",
   [GCX_REPORT_FALSE] = "used",
@@ -63,6 +65,9 @@ static const char *const text_remedies[GCX_REPORT_ID_COUNT] = {
       "pair each gcx_handle_release() with a gcx_handle_acquire() that "
       "returned "
       "true; the handle's own reference is gcx_dispose()'s to give back",
+  [GCX_REPORT_DOUBLE_FREE] =
+      "one of the two calls must go: decide who owns the block, and set the "
+      "other pointers to it to NULL when it is freed",
   [GCX_REPORT_BAD_POINTER] =
       "pass the pointer that gcx_alloc(), gcx_new() or a relative of theirs "
       "returned; memory of malloc() belongs to free()",
@@ -76,6 +81,19 @@ static const char *const text_remedies[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_UNDISPOSED] =
       "dispose it before the process exits, from its owner or from atexit(); "
       "exit_check=unreachable reports lost objects only",
+};
+
+/* The same for a block of a redirected malloc(), where it differs. */
+static const char *const text_block_remedies[GCX_REPORT_ID_COUNT] = {
+  [GCX_REPORT_LEAK] =
+      "call free() on every path that gives up the last pointer to the block; "
+      "of realloc(), keep the old pointer until the new one is there",
+  [GCX_REPORT_BAD_POINTER] =
+      "pass to free() and realloc() exactly what malloc() or a relative of it "
+      "returned, not a pointer into it",
+  [GCX_REPORT_UNDISPOSED] =
+      "free() it before the process exits; exit_check=unreachable reports lost "
+      "blocks only",
 };
 
 static const char *const text_causes[GCX_REPORT_ID_COUNT] = {
@@ -137,9 +155,16 @@ static void text_time(struct gcx__out *o, uint32_t ms)
   gcx__out_fmt(o, "%u.%03u s", ms / 1000, ms % 1000);
 }
 
-/* "3 objects of struct conn" */
-static void text_objects(struct gcx__out *o, size_t n, const char *type)
+/* "3 objects of struct conn", "3 malloc blocks" */
+static void text_objects(struct gcx__out *o, size_t n,
+                         const struct gcx_report *r)
 {
+  const char *type = r->type_name;
+
+  if (r->is_block) {
+    gcx__out_fmt(o, "%zu %s%s", n, type, text_plural(n));
+    return;
+  }
   gcx__out_fmt(o, "%zu object%s", n, text_plural(n));
   if (type != NULL) {
     gcx__out_text(o, " of ");
@@ -222,6 +247,12 @@ static size_t text_stack(struct gcx__out *o, uint32_t site)
 /* ------------------------------------------------------------------- facts */
 
 /* Behind "==PID== gcx: ID: ". */
+static const char *text_event(const struct gcx_report *r)
+{
+  return r->id == GCX_REPORT_LEAK && r->is_block ? "lost without free"
+                                                 : text_events[r->id];
+}
+
 static void text_headline(struct gcx__out *o, const struct gcx_report *r)
 {
   if (r->id == GCX_REPORT_BAD_POINTER) {
@@ -229,17 +260,16 @@ static void text_headline(struct gcx__out *o, const struct gcx_report *r)
     return;
   }
   if (r->id == GCX_REPORT_LEAK && r->count == 0) {
-    text_objects(o, r->indirect_count, r->type_name);
+    text_objects(o, r->indirect_count, r);
     gcx__out_text(o, " (");
     text_bytes(o, r->indirect_bytes);
-    gcx__out_fmt(o, ") %s, held only by other lost objects\n",
-                 text_events[r->id]);
+    gcx__out_fmt(o, ") %s, held only by other lost objects\n", text_event(r));
     return;
   }
-  text_objects(o, GCX_MAX(r->count, (size_t)1), r->type_name);
+  text_objects(o, GCX_MAX(r->count, (size_t)1), r);
   gcx__out_text(o, " (");
   text_bytes(o, r->count > 1 ? r->total_bytes : r->bytes);
-  gcx__out_fmt(o, ") %s\n", text_events[r->id]);
+  gcx__out_fmt(o, ") %s\n", text_event(r));
 }
 
 /* "  what      struct conn, 48 bytes at 0x7f..., one of 3: "peer ..."". */
@@ -310,7 +340,7 @@ static size_t text_disposal(struct gcx__out *o, const struct gcx_report *r)
 {
   if (r->dispose_site == 0)
     return 0;
-  text_label(o, "disposed");
+  text_label(o, r->id == GCX_REPORT_DOUBLE_FREE ? "freed" : "disposed");
   gcx__out_text(o, "here\n");
   return text_stack(o, r->dispose_site);
 }
@@ -407,7 +437,7 @@ static void text_more_stacks(struct gcx__out *o, const struct gcx_report *r,
 
 static void text_more(struct gcx__out *o, const struct gcx_report *r)
 {
-  if (r->id == GCX_REPORT_LEAK && r->touches == 0)
+  if (r->id == GCX_REPORT_LEAK && r->touches == 0 && !r->is_block)
     text_sentence(o, "more",
                   "gcx_touch(p, \"hint\") and gcx_breadcrumb(\"...\") in the "
                   "program narrow down where it was lost");
@@ -430,7 +460,10 @@ static void text_advice(struct gcx__out *o, const struct gcx_report *r)
                   "look at the finding of what held it; dispose the holder, "
                   "which must dispose or own (gcx_own) what it holds");
   else
-    text_sentence(o, "do", text_remedies[r->id]);
+    text_sentence(o, "do",
+                  r->is_block && text_block_remedies[r->id] != NULL
+                      ? text_block_remedies[r->id]
+                      : text_remedies[r->id]);
   if (r->id == GCX_REPORT_LEAK && gcx__opt.roots == GCX_ROOTS_STRICT)
     text_sentence(o, "or",
                   "it is still in use, held by memory of malloc(): "

@@ -66,6 +66,7 @@ const char *gcx__report_name(enum gcx__report_id id)
     [GCX_REPORT_USE_AFTER_DISPOSE] = "GCX-USE-AFTER-DISPOSE",
     [GCX_REPORT_DOUBLE_DISPOSE] = "GCX-DOUBLE-DISPOSE",
     [GCX_REPORT_OVER_RELEASE] = "GCX-OVER-RELEASE",
+    [GCX_REPORT_DOUBLE_FREE] = "GCX-DOUBLE-FREE",
     [GCX_REPORT_BAD_POINTER] = "GCX-BAD-POINTER",
     [GCX_REPORT_CORRUPT] = "GCX-CORRUPT",
     [GCX_REPORT_FALSE] = "GCX-FALSE-REPORT",
@@ -84,6 +85,7 @@ bool gcx__report_is_fatal(enum gcx__report_id id)
     return gcx__opt.leak == GCX_LEAK_ABORT;
   case GCX_REPORT_USE_AFTER_DISPOSE:
   case GCX_REPORT_OVER_RELEASE:
+  case GCX_REPORT_DOUBLE_FREE:
   case GCX_REPORT_BAD_POINTER:
   case GCX_REPORT_CORRUPT:
     return gcx__opt.misuse == GCX_MISUSE_FATAL;

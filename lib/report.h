@@ -17,6 +17,7 @@ enum gcx__report_id {
   GCX_REPORT_USE_AFTER_DISPOSE, /* GCX-USE-AFTER-DISPOSE */
   GCX_REPORT_DOUBLE_DISPOSE,    /* GCX-DOUBLE-DISPOSE */
   GCX_REPORT_OVER_RELEASE,      /* GCX-OVER-RELEASE */
+  GCX_REPORT_DOUBLE_FREE,       /* GCX-DOUBLE-FREE */
   GCX_REPORT_BAD_POINTER,       /* GCX-BAD-POINTER */
   GCX_REPORT_CORRUPT,           /* GCX-CORRUPT */
   GCX_REPORT_FALSE,             /* GCX-FALSE-REPORT: an object that was reported
@@ -45,6 +46,7 @@ struct gcx__touch {
 struct gcx_report {
   enum gcx__report_id id;
   const char *type_name; /* NULL: plain memory */
+  bool is_block;         /* memory of a redirected malloc() */
   const void *object;    /* one of them; the pointer in question */
   size_t bytes;          /* size of that one */
   size_t count;          /* objects of this finding, direct ones */

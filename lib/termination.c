@@ -35,6 +35,7 @@
 
 #include "cells.h"
 #include "foreign.h"
+#include "freed.h"
 #include "judge.h"
 #include "object.h"
 #include "owner.h"
@@ -279,6 +280,7 @@ static void termination_mark_end(bool roots_pushed)
 
   gcx__cells_mark_all();
   termination_step(STEP_BEGIN);
+  gcx__freed_mark_all();
   if (gcx__bdw_collections() != gcx__bdw_collections_seen()) {
     termination_step(STEP_FORGET);
     termination_after_unseen();
@@ -322,6 +324,7 @@ static void termination_reclaim_end(void)
 static void termination_push_unseen(void)
 {
   gcx__cells_mark_all();
+  gcx__freed_mark_all();
   gcx__roots_push_unseen();
 }
 

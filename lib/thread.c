@@ -93,6 +93,7 @@ static void thread_give_locked(struct gcx__thread *t)
   GCX_ASSERT(gcx__lock_held(&thread_lock));
   gcx__link_remove(&t->link);
   t->cells = NULL;
+  t->freed = NULL;
   t->trace = NULL;
   t->disposing = NULL;
   t->start_argument = NULL;

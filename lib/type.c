@@ -24,6 +24,9 @@ struct type_table {
   } slot[];
 };
 
+const struct gcx_type gcx__type_block =
+    GCX_TYPE_INIT("malloc block", 0, 0, NULL, NULL, NULL, NULL);
+
 static struct gcx__lock type_lock = GCX_LOCK_INIT(GCX_RANK_TYPES);
 static struct type_table *type_table;
 static const struct gcx_type *type_by_number[TYPES_MAX];

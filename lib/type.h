@@ -15,6 +15,9 @@ uint32_t gcx__type_number(const struct gcx_type *type);
 /* The shared object that @data lies in stays mapped from now on. */
 void gcx__type_pin(const void *data);
 
+/* What a redirected malloc() returns; see block.c. */
+extern const struct gcx_type gcx__type_block;
+
 /* NULL for 0. */
 const struct gcx_type *gcx__type_at(uint32_t number);
 

@@ -181,6 +181,32 @@ START_TEST(test_double_dispose_text)
   }
 END_TEST
 
+START_TEST(test_double_free_text)
+  {
+    struct gcx_report r =
+        misuse_report(GCX_REPORT_DOUBLE_FREE, "free(0x7f0000001000)");
+
+    r.type_name = "malloc block";
+    r.is_block = true;
+    r.description[0] = '\0';
+    r.dispose_site = site_in(conn_close);
+    text_is(
+        &r,
+        "==PID== gcx: GCX-DOUBLE-FREE: 1 malloc block (48 bytes) freed a "
+        "second time\n"
+        "  what      malloc block, 48 bytes at 0x7f0000001000\n"
+        "  detail    free(0x7f0000001000)\n"
+        "  again     in thread 4712\n" FRAME(
+            conn_read) "  freed     here\n" FRAME(conn_close)
+            BORN FRAME(conn_open) "  do        one of the two calls must "
+                                  "go: decide who owns the block, and set "
+                                  "the other\n"
+                                  "            pointers to it to NULL when "
+                                  "it is freed\n" MORE_FATAL("misuse=report"),
+        conn_read_line, conn_close_line, conn_open_line);
+  }
+END_TEST
+
 START_TEST(test_bad_pointer_text)
   {
     struct gcx_report inside =
@@ -464,6 +490,7 @@ static void add_texts(Suite *s)
   tcase_add_test(t, test_bare_leak_text);
   tcase_add_test(t, test_use_after_dispose_text);
   tcase_add_test(t, test_double_dispose_text);
+  tcase_add_test(t, test_double_free_text);
   tcase_add_test(t, test_bad_pointer_text);
   tcase_add_test(t, test_over_release_text);
   tcase_add_test(t, test_corrupt_text);
