@@ -16,6 +16,7 @@
 #include <gcx/handle.h>
 #include <gcx/object.h>
 #include <gcx/owner.h>
+#include <gcx/pool.h>
 #include <gcx/report.h>
 #include <gcx/root.h>
 #include <gcx/scope.h>

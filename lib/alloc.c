@@ -199,12 +199,14 @@ static void *alloc_resize(uint32_t number, void *p, size_t bytes,
   return moved;
 }
 
-/* Its disposal has at least begun. */
+/* Its disposal has at least begun, or it was given back to its pool. */
 static bool alloc_has_ended(uint32_t number)
 {
-  uint32_t state = gcx__record_state(number) & GCX_STATE_MASK;
+  uint32_t state = gcx__record_state(number);
 
-  return state == GCX_STATE_DISPOSED || state == GCX_STATE_DISPOSING;
+  return (state & GCX_STATE_MASK) == GCX_STATE_DISPOSED ||
+         (state & GCX_STATE_MASK) == GCX_STATE_DISPOSING ||
+         (state & GCX_FLAG_IDLE) != 0;
 }
 
 void *gcx_realloc(void *p, size_t bytes)
@@ -262,8 +264,7 @@ void *gcx_require_live(void *p)
   if (number == 0)
     return p;
   gcx__lifecycle_note_use(number, &start);
-  if (GCX_UNLIKELY((gcx__record_state(number) & GCX_STATE_MASK) ==
-                   GCX_STATE_DISPOSED))
+  if (GCX_UNLIKELY(gcx__record_has_ended(gcx__record_state(number))))
     gcx__misuse_disposed(GCX_REPORT_USE_AFTER_DISPOSE, number,
                          "gcx_require_live", &start);
   return p;

@@ -91,7 +91,8 @@ struct gcx__aux *gcx__aux_have_locked(uint32_t number)
   do {
     state = gcx__record_state(number);
     if ((state & GCX_STATE_MASK) == GCX_STATE_DISPOSED ||
-        (state & GCX_STATE_MASK) == GCX_STATE_FREE) {
+        (state & GCX_STATE_MASK) == GCX_STATE_FREE ||
+        (state & GCX_FLAG_IDLE) != 0) {
       aux_give_locked(index);
       return NULL;
     }
@@ -148,6 +149,18 @@ void gcx__aux_detach_locked(uint32_t number, uint32_t site)
     return;
   aux_unlink(a);
   aux_orphan(a);
+  a->dispose_site = site;
+}
+
+void gcx__aux_rest_locked(uint32_t number, uint32_t site)
+{
+  struct gcx__aux *a = gcx__aux_of(number);
+
+  GCX_ASSERT(gcx__lock_held(&gcx__aux_lock));
+  if (a == NULL)
+    return;
+  aux_unlink(a);
+  a->touch_count = 0;
   a->dispose_site = site;
 }
 

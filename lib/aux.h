@@ -38,6 +38,10 @@ struct gcx__aux *gcx__aux_have_locked(uint32_t number);
 /* The object was disposed at @site, but its entry stays. */
 void gcx__aux_detach_locked(uint32_t number, uint32_t site);
 
+/* The object goes back to its pool: no owner, no touches any more; what it owns
+ * stays. */
+void gcx__aux_rest_locked(uint32_t number, uint32_t site);
+
 /* The record goes, or needs its entry no more. */
 void gcx__aux_release_locked(uint32_t number);
 void gcx__aux_release_stopped(uint32_t number);

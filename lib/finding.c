@@ -196,12 +196,28 @@ static bool finding_has_owner(uint32_t number)
   return owned;
 }
 
+bool (*gcx__finding_on_lent)(uint32_t number);
+
+static __thread bool finding_disposing
+    __attribute__((tls_model("initial-exec")));
+
+bool gcx__finding_is_disposing(void)
+{
+  return finding_disposing;
+}
+
+static bool finding_give_back(uint32_t number)
+{
+  return (gcx__record_state(number) & GCX_FLAG_POOLED) != 0 &&
+         gcx__finding_on_lent != NULL && gcx__finding_on_lent(number);
+}
+
 static void finding_dispose_one(uint32_t number)
 {
   void *object = gcx__record_object(number);
   uint32_t state = gcx__record_state(number) & GCX_STATE_MASK;
 
-  if (object != NULL && state == GCX_STATE_LOST)
+  if (object != NULL && state == GCX_STATE_LOST && !finding_give_back(number))
     (void)gcx__lifecycle_end(number, GCX_END_DISPOSE, 0, NULL);
   GCX_KEEP(object);
 }
@@ -236,10 +252,13 @@ void gcx__finding_process(const struct gcx__batch *b)
   }
   if (n > 0) {
     gcx__finding_add(n);
-    if (gcx__opt.leak == GCX_LEAK_DISPOSE)
+    if (gcx__opt.leak == GCX_LEAK_DISPOSE) {
+      finding_disposing = true;
       finding_dispose(lost, n);
-    else
+      finding_disposing = false;
+    } else {
       finding_report(b, lost, n);
+    }
   }
   gcx__vm_unmap(lost, gcx__classify_bytes(b));
 }

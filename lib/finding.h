@@ -19,4 +19,11 @@ void gcx__finding_add(size_t n); /* that were dealt with elsewhere */
  * their number. */
 size_t gcx__finding_undisposed(void);
 
+/* leak=dispose: a pool's function that takes back what it has lent; false: it
+ * can't. Set by pool.c. */
+extern bool (*gcx__finding_on_lent)(uint32_t number);
+
+/* Is the calling thread disposing what was lost? */
+bool gcx__finding_is_disposing(void);
+
 #endif

@@ -21,6 +21,7 @@
 #include "freed.h"
 #include "lifecycle.h"
 #include "lock.h"
+#include "pool-idle.h"
 #include "record.h"
 #include "report.h"
 #include "termination.h"
@@ -42,6 +43,7 @@ static void fork_parent(void)
 
 static void fork_drop(struct gcx__thread *t)
 {
+  gcx__pool_thread_drop(t);
   gcx__cells_drop(t);
   gcx__freed_drop(t);
   gcx__trace_thread_leave(t);
@@ -62,6 +64,7 @@ static void fork_child(void)
     gcx__freed_drop(self);
   gcx__freed_after_fork();
   gcx__termination_after_fork(gcx__record_after_fork());
+  gcx__pool_after_fork();
   gcx__finalizer_after_fork();
   gcx__report_after_fork();
 }

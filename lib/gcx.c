@@ -22,6 +22,7 @@
 #include "options.h"
 #include "out.h"
 #include "platform.h"
+#include "pool.h"
 #include "report.h"
 #include "roots.h"
 #include "start.h"
@@ -42,6 +43,7 @@ static void gcx_thread_enter(struct gcx__thread *t)
 
 static void gcx_thread_leave(struct gcx__thread *t)
 {
+  gcx__pool_thread_leave(t);
   gcx__cells_leave(t);
   gcx__freed_drop(t);
   gcx__trace_thread_leave(t);
@@ -94,6 +96,7 @@ static void gcx_start_once(void)
   gcx__bdw_init(&gcx__termination_hooks);
   gcx__interpose_init(&gcx_thread_hooks);
   gcx_check_roots();
+  gcx__pool_init();
   gcx__fork_init();
   gcx__object_on_refill = gcx__finalizer_ensure;
   gcx__object_on_move = gcx__weak_follow;

@@ -434,8 +434,7 @@ static int lifecycle_call(void *p, enum gcx__end how, const char *function,
 
   if (number == 0)
     return 0;
-  if (GCX_UNLIKELY((gcx__record_state(number) & GCX_STATE_MASK) ==
-                   GCX_STATE_DISPOSED))
+  if (GCX_UNLIKELY(gcx__record_has_ended(gcx__record_state(number))))
     return lifecycle_call_disposed(number, how, function, start);
   gcx__lifecycle_note_use(number, start);
   t = gcx__thread_self();

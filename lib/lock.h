@@ -23,6 +23,7 @@ enum gcx__rank {
   GCX_RANK_OWNERS,
   GCX_RANK_WEAK,    /* weak references */
   GCX_RANK_HOLDS,   /* adds regions */
+  GCX_RANK_POOLS,   /* which pools there are, and their idle buffers */
   GCX_RANK_REGIONS, /* gcx_root_add */
   GCX_RANK_FREED,   /* large blocks that free() ended */
   GCX_RANK_TYPES,

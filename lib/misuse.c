@@ -72,7 +72,8 @@ void gcx__misuse_describe(struct gcx_report *r, uint32_t number)
   r->birth_tid = rec->tid;
   gcx__thread_name(rec->tid, r->birth_thread, sizeof r->birth_thread);
   misuse_touches(r, number);
-  if ((gcx__record_state(number) & GCX_STATE_MASK) != GCX_STATE_DISPOSED)
+  r->is_lent = (gcx__record_state(number) & GCX_FLAG_POOLED) != 0;
+  if (!gcx__record_has_ended(gcx__record_state(number)))
     misuse_call_describe(r, number);
 }
 

@@ -19,9 +19,10 @@
 
 static bool owner_is_alive(uint32_t number)
 {
-  uint32_t state = gcx__record_state(number) & GCX_STATE_MASK;
+  uint32_t state = gcx__record_state(number);
 
-  return state != GCX_STATE_DISPOSED && state != GCX_STATE_FREE;
+  return !gcx__record_has_ended(state) &&
+         (state & GCX_STATE_MASK) != GCX_STATE_FREE;
 }
 
 static int owner_link_locked(uint32_t owner, uint32_t child)

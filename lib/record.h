@@ -35,6 +35,10 @@ enum gcx__state {
 #define GCX_FLAG_PENDING 16384u /* queued for its finalizer; kept until then */
 #define GCX_FLAG_FINALIZED 32768u /* its finalizer has run, or is running */
 #define GCX_FLAG_DUE 65536u       /* queued to be disposed; kept until then */
+#define GCX_FLAG_POOLED 131072u  /* a pool's, which its type tells */
+#define GCX_FLAG_CLAIMED 262144u /* in the hands of its pool's functions */
+/* Waits in its pool: nobody may use it; its return is in @link. */
+#define GCX_FLAG_IDLE 524288u
 
 struct gcx__record {
   uint32_t type;  /* gcx__type_at(); 0: none */
@@ -100,12 +104,25 @@ static inline uint32_t gcx__record_state(uint32_t number)
   return __atomic_load_n(&gcx__record_at(number)->state, __ATOMIC_ACQUIRE);
 }
 
+/* Disposed for good, or back in its pool: not the caller's any more. */
+static inline bool gcx__record_has_ended(uint32_t state)
+{
+  return (state & GCX_STATE_MASK) == GCX_STATE_DISPOSED ||
+         (state & GCX_FLAG_IDLE) != 0;
+}
+
 /* The one place where a state word changes once its record is published. */
 static inline bool gcx__record_change(uint32_t number, uint32_t from,
                                       uint32_t to)
 {
   return __atomic_compare_exchange_n(&gcx__record_at(number)->state, &from, to,
                                      false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* The same where the object is nobody else's yet: a pool lends it. */
+static inline void gcx__record_lend(uint32_t number, uint32_t state)
+{
+  __atomic_store_n(&gcx__record_at(number)->state, state, __ATOMIC_RELEASE);
 }
 
 /* Is @number one that was ever given out? Any value may be asked. */

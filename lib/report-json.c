@@ -194,6 +194,8 @@ void gcx__report_json(struct gcx__out *o, const struct gcx_report *r)
   json_number(o, "indirect_bytes", r->indirect_bytes);
   json_text(o, "description", r->description);
   json_text(o, "detail", r->detail);
+  json_key(o, "lent");
+  gcx__out_text(o, r->is_lent ? "true" : "false");
   json_birth(o, r);
   json_misuse(o, r);
   json_window(o, r);

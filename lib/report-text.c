@@ -35,6 +35,8 @@ static const char *const text_events[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_CORRUPT] = "written past its end",
   [GCX_REPORT_FALSE] = "reported as lost has been used: that report was false",
   [GCX_REPORT_UNDISPOSED] = "still reachable at exit and not disposed",
+  [GCX_REPORT_POOL_RETURN] = "given back to a pool that has not lent it",
+  [GCX_REPORT_POOL_OUTSTANDING] = "still taken when its pool was disposed",
 };
 
 /* Label of use_site. */
@@ -48,7 +50,17 @@ static const char *const text_uses[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_CORRUPT] = "noticed",
   [GCX_REPORT_FALSE] = "used",
   [GCX_REPORT_UNDISPOSED] = "used",
+  [GCX_REPORT_POOL_RETURN] = "passed",
+  [GCX_REPORT_POOL_OUTSTANDING] = "pool ends",
 };
+
+/* Label of dispose_site. */
+static const char *text_disposal_label(enum gcx__report_id id)
+{
+  return id == GCX_REPORT_POOL_RETURN   ? "returned"
+         : id == GCX_REPORT_DOUBLE_FREE ? "freed"
+                                        : "disposed";
+}
 
 static const char *const text_remedies[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_LEAK] =
@@ -81,6 +93,13 @@ static const char *const text_remedies[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_UNDISPOSED] =
       "dispose it before the process exits, from its owner or from atexit(); "
       "exit_check=unreachable reports lost objects only",
+  [GCX_REPORT_POOL_RETURN] =
+      "give each back once, to the pool that it was taken from, and drop the "
+      "pointer then; an object that must not be used again is disposed "
+      "(gcx_dispose) instead of given back",
+  [GCX_REPORT_POOL_OUTSTANDING] =
+      "give everything back (gcx_pool_return) before the pool is disposed; the "
+      "stacks show who has taken what is missing",
 };
 
 /* The same for a block of a redirected malloc(), where it differs. */
@@ -95,6 +114,10 @@ static const char *const text_block_remedies[GCX_REPORT_ID_COUNT] = {
       "free() it before the process exits; exit_check=unreachable reports lost "
       "blocks only",
 };
+
+static const char text_remedy_lent[] =
+    "give it back with gcx_pool_return() on every path that gives up the last "
+    "reference; what goes with an object is given back by its dispose function";
 
 static const char *const text_causes[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_FALSE] =
@@ -246,6 +269,13 @@ static size_t text_stack(struct gcx__out *o, uint32_t site)
 
 /* ------------------------------------------------------------------- facts */
 
+/* There is no object, or only one that the pointer leads into. */
+static bool text_is_about_a_pointer(const struct gcx_report *r)
+{
+  return r->id == GCX_REPORT_BAD_POINTER ||
+         (r->id == GCX_REPORT_POOL_RETURN && r->bytes == 0);
+}
+
 /* Behind "==PID== gcx: ID: ". */
 static const char *text_event(const struct gcx_report *r)
 {
@@ -255,7 +285,7 @@ static const char *text_event(const struct gcx_report *r)
 
 static void text_headline(struct gcx__out *o, const struct gcx_report *r)
 {
-  if (r->id == GCX_REPORT_BAD_POINTER) {
+  if (text_is_about_a_pointer(r)) {
     gcx__out_fmt(o, "%p %s\n", r->object, text_events[r->id]);
     return;
   }
@@ -277,7 +307,7 @@ static void text_what(struct gcx__out *o, const struct gcx_report *r)
 {
   size_t n = r->count == 0 ? r->indirect_count : r->count;
 
-  if (r->id == GCX_REPORT_BAD_POINTER && r->bytes == 0)
+  if (text_is_about_a_pointer(r) && r->bytes == 0)
     return;
   text_label(o, r->id == GCX_REPORT_BAD_POINTER ? "inside" : "what");
   text_foreign(o, r->type_name != NULL ? r->type_name : "plain memory");
@@ -340,7 +370,7 @@ static size_t text_disposal(struct gcx__out *o, const struct gcx_report *r)
 {
   if (r->dispose_site == 0)
     return 0;
-  text_label(o, r->id == GCX_REPORT_DOUBLE_FREE ? "freed" : "disposed");
+  text_label(o, text_disposal_label(r->id));
   gcx__out_text(o, "here\n");
   return text_stack(o, r->dispose_site);
 }
@@ -349,7 +379,7 @@ static size_t text_birth(struct gcx__out *o, const struct gcx_report *r)
 {
   if (r->birth_site == 0 && r->birth_tid == 0)
     return 0;
-  text_label(o, "born");
+  text_label(o, r->is_lent ? "taken" : "born");
   text_time(o, r->birth_ms);
   gcx__out_text(o, " after start");
   if (r->birth_tid != 0)
@@ -463,6 +493,8 @@ static void text_advice(struct gcx__out *o, const struct gcx_report *r)
     text_sentence(o, "do",
                   r->is_block && text_block_remedies[r->id] != NULL
                       ? text_block_remedies[r->id]
+                  : r->id == GCX_REPORT_LEAK && r->is_lent
+                      ? text_remedy_lent
                       : text_remedies[r->id]);
   if (r->id == GCX_REPORT_LEAK && gcx__opt.roots == GCX_ROOTS_STRICT)
     text_sentence(o, "or",

@@ -71,6 +71,8 @@ const char *gcx__report_name(enum gcx__report_id id)
     [GCX_REPORT_CORRUPT] = "GCX-CORRUPT",
     [GCX_REPORT_FALSE] = "GCX-FALSE-REPORT",
     [GCX_REPORT_UNDISPOSED] = "GCX-UNDISPOSED",
+    [GCX_REPORT_POOL_RETURN] = "GCX-POOL-RETURN",
+    [GCX_REPORT_POOL_OUTSTANDING] = "GCX-POOL-OUTSTANDING",
   };
   GCX_ASSERT(id < GCX_REPORT_ID_COUNT);
   return names[id];
@@ -88,6 +90,8 @@ bool gcx__report_is_fatal(enum gcx__report_id id)
   case GCX_REPORT_DOUBLE_FREE:
   case GCX_REPORT_BAD_POINTER:
   case GCX_REPORT_CORRUPT:
+  case GCX_REPORT_POOL_RETURN:
+  case GCX_REPORT_POOL_OUTSTANDING:
     return gcx__opt.misuse == GCX_MISUSE_FATAL;
   case GCX_REPORT_DOUBLE_DISPOSE:
     return gcx__opt.double_dispose == GCX_DOUBLE_FATAL;

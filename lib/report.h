@@ -24,6 +24,10 @@ enum gcx__report_id {
                                    as lost has been used: the report was false */
   GCX_REPORT_UNDISPOSED,        /* GCX-UNDISPOSED: exit_check=undisposed, still
                                    reachable at exit */
+  GCX_REPORT_POOL_RETURN, /* GCX-POOL-RETURN: given back to a pool that has not
+                             lent it */
+  GCX_REPORT_POOL_OUTSTANDING, /* GCX-POOL-OUTSTANDING: still taken when its
+                                  pool is disposed */
   GCX_REPORT_ID_COUNT
 };
 
@@ -64,6 +68,7 @@ struct gcx_report {
   uint32_t use_site;     /* where the misuse happened */
   uint32_t use_tid;
 
+  bool is_lent;    /* by a pool: born is when it was taken */
   bool has_window; /* lost after @last_seen, before @gone */
   struct gcx__moment last_seen;
   struct gcx__moment gone;

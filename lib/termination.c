@@ -272,15 +272,24 @@ static void termination_keep_everything(const char *why)
   gcx__marker_drain(&termination_marker);
 }
 
+/* Cells that lie on a cache, and what is held for the program elsewhere. */
+static void termination_mark_own(void)
+{
+  gcx__cells_mark_all();
+  gcx__freed_mark_all();
+  for (size_t i = 0; i < termination_step_count; i++)
+    if (termination_steps[i]->known != NULL)
+      termination_steps[i]->known();
+}
+
 static void termination_mark_end(bool roots_pushed)
 {
   uint64_t begin = gcx__now_ns();
   uint32_t stop = gcx__window_stop();
   const char *fault = termination_fault(roots_pushed);
 
-  gcx__cells_mark_all();
+  termination_mark_own();
   termination_step(STEP_BEGIN);
-  gcx__freed_mark_all();
   if (gcx__bdw_collections() != gcx__bdw_collections_seen()) {
     termination_step(STEP_FORGET);
     termination_after_unseen();
@@ -323,8 +332,7 @@ static void termination_reclaim_end(void)
  * Cells on thread caches would be given out twice. */
 static void termination_push_unseen(void)
 {
-  gcx__cells_mark_all();
-  gcx__freed_mark_all();
+  termination_mark_own();
   gcx__roots_push_unseen();
 }
 

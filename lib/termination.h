@@ -14,6 +14,8 @@
  * A stop without a verdict has none of the numbered ones but 0, and one of the
  * last two. */
 struct gcx__termination_steps {
+  void (*known)(void); /* 0: mark what gcx itself holds; in every stop, also one
+                          whose end will not be seen */
   void (*begin)(void); /* 0: whatever becomes of this stop */
   /* Asked after it: does the next one have anything to do in this stop? */
   bool (*has_edges)(void);

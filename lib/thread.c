@@ -94,6 +94,7 @@ static void thread_give_locked(struct gcx__thread *t)
   gcx__link_remove(&t->link);
   t->cells = NULL;
   t->freed = NULL;
+  t->pools = NULL;
   t->trace = NULL;
   t->disposing = NULL;
   t->start_argument = NULL;

@@ -20,6 +20,7 @@
 
 struct gcx__cells;         /* cells.c: free cells and record numbers */
 struct gcx__freed;         /* freed.c: what it has freed of late */
+struct gcx__pools;         /* pool-idle.c: idle buffers of pools */
 struct gcx__trace;         /* trace.c: what makes captures cheap */
 struct gcx__dispose_frame; /* lifecycle.c: dispose functions that are running */
 
@@ -38,6 +39,7 @@ struct gcx__thread {
   uint32_t no_capture;      /* > 0: no unwinding (recursion, inside ld.so) */
   struct gcx__cells *cells; /* owned by the level that names the type */
   struct gcx__freed *freed;
+  struct gcx__pools *pools;
   struct gcx__trace *trace;
   struct gcx__dispose_frame *disposing;
   /* While the thread collects on purpose: its stack counts from here on, and

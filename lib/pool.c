@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.c - the public functions of pools
+ *
+ * A member is an object with a record of its own, made once and lent many times:
+ *
+ *        make, take                        return
+ *   ---> TAKEN  <----------------------------------------------> IDLE
+ *          |     \                                                 |
+ *          |      lost: GCX-LEAK, or back to IDLE (leak=dispose)   | trim, unfit,
+ *          | gcx_dispose                                           | pool ends
+ *          +------------------> DISPOSED <-------------------------+
+ *
+ * TAKEN is an ordinary live object whose birth is the take: nothing of the pool
+ * refers to it. IDLE is the flag GCX_FLAG_IDLE with GCX_FLAG_OPTIONAL, and held
+ * by the pool: buffers by pool-idle.c, objects by the anchors of struct gcx_pool.
+ * On either way an object is CLAIMED while the pool's functions look at it.
+ * The compare-and-swap from TAKEN to IDLE decides between two that return, or
+ * dispose, the same. The way back needs none: an idle member is nobody else's.
+ *
+ * Members have a type of their own for each pool, whose base is the configured
+ * one: that tells in one comparison whether a pool has lent an object.
+ */
+#include "pool.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "finding.h"
+#include "lifecycle.h"
+#include "misuse.h"
+#include "options.h"
+#include "out.h"
+#include "platform.h"
+#include "termination.h"
+#include "trace.h"
+#include "type.h"
+
+#define MAX_BYTES ((size_t)1 << 30)
+#define DEFAULT_MAX_BYTES ((size_t)1 << 20)
+#define DEFAULT_KEPT_BYTES ((size_t)16 << 20)
+#define DEFAULT_KEPT 64
+#define MAX_KEPT ((size_t)1 << 24)
+
+/* ---- the pool as an object */
+
+static int pool_dispose(void *obj);
+
+static int pool_describe(const void *obj, char *buf, size_t n)
+{
+  const struct gcx_pool *p = obj;
+  struct gcx__out o;
+
+  if (p->signature != GCX__POOL_SIGNATURE)
+    return -EINVAL;
+  gcx__out_init(&o, -1, buf, n);
+  gcx__out_text(&o, p->pool->name);
+  return 0;
+}
+
+static const struct gcx_type pool_type =
+    GCX_TYPE_INIT("struct gcx_pool", sizeof(struct gcx_pool), 0, NULL,
+                  pool_dispose, NULL, pool_describe);
+
+/* Its members' own type runs before the configured one. */
+static int pool_member_dispose(void *obj)
+{
+  const struct gcx__record *r = gcx__record_at(gcx__object_number(obj));
+  struct gcx__pool *pool = GCX_CONTAINER_OF(
+      (void *)(uintptr_t)gcx__type_at(r->type), struct gcx__pool, type);
+
+  __atomic_fetch_sub(&pool->members, 1, __ATOMIC_RELAXED);
+  if (pool->config.destroy != NULL)
+    pool->config.destroy(obj);
+  return 0;
+}
+
+static size_t pool_or(size_t value, size_t otherwise)
+{
+  return value != 0 ? value : otherwise;
+}
+
+static bool pool_lends_objects(const struct gcx_pool_config *c)
+{
+  return c->type != NULL || c->object_bytes != 0;
+}
+
+static bool pool_config_is_good(const struct gcx_pool_config *c)
+{
+  bool functions = c->create != NULL || c->check != NULL || c->reset != NULL ||
+                   c->destroy != NULL;
+
+  return (c->flags & ~(GCX_POOL_ATOMIC | GCX_POOL_CLEAR)) == 0 &&
+         c->max_bytes <= MAX_BYTES && c->max_kept <= MAX_KEPT &&
+         (c->type == NULL || gcx__type_fault(c->type) == NULL) &&
+         (pool_lends_objects(c) || !functions);
+}
+
+static void pool_names(struct gcx__pool *pool)
+{
+  const char *name = pool->config.name != NULL ? pool->config.name : "pool";
+  struct gcx__out o;
+
+  gcx__out_init(&o, -1, pool->name, sizeof pool->name);
+  gcx__out_text(&o, name);
+  pool->config.name = pool->name;
+  gcx__out_init(&o, -1, pool->type_name, sizeof pool->type_name);
+  if (pool->config.type != NULL)
+    gcx__out_text(&o, pool->config.type->name);
+  else
+    gcx__out_fmt(&o, "%s of %s", pool->lends_buffers ? "buffer" : "object",
+                 pool->name);
+}
+
+static uint32_t pool_lent_flags(const struct gcx_pool_config *c)
+{
+  unsigned type_flags = c->type != NULL ? c->type->flags : 0;
+  uint32_t flags = GCX_STATE_LIVE | GCX_FLAG_POOLED;
+
+  if ((c->flags & GCX_POOL_ATOMIC) != 0 || (type_flags & GCX_TYPE_ATOMIC) != 0)
+    flags |= GCX_FLAG_ATOMIC;
+  if ((c->flags & GCX_POOL_CLEAR) != 0 || (type_flags & GCX_TYPE_SECRET) != 0)
+    flags |= GCX_FLAG_SECRET;
+  if ((type_flags & GCX_TYPE_OPTIONAL) != 0)
+    flags |= GCX_FLAG_OPTIONAL;
+  return flags;
+}
+
+static void pool_configure(struct gcx__pool *pool,
+                           const struct gcx_pool_config *c)
+{
+  pool->config = *c;
+  pool->config.arg = NULL;
+  pool->config.max_bytes = pool_or(c->max_bytes, DEFAULT_MAX_BYTES);
+  pool->config.max_kept_bytes = pool_or(c->max_kept_bytes, DEFAULT_KEPT_BYTES);
+  pool->config.max_kept = pool_or(c->max_kept, DEFAULT_KEPT);
+  pool->lends_buffers = !pool_lends_objects(c);
+  pool->lent_flags = pool_lent_flags(c);
+  pool_names(pool);
+  pool->type = (struct gcx_type){
+    .name = pool->type_name,
+    .size = c->object_bytes != 0 ? c->object_bytes
+            : c->type != NULL    ? c->type->size
+                                 : 0,
+    .base = c->type,
+    .dispose = pool->lends_buffers ? NULL : pool_member_dispose,
+  };
+}
+
+struct gcx_pool *gcx_pool_create(const struct gcx_pool_config *config)
+{
+  static const struct gcx_pool_config defaults;
+  const struct gcx_pool_config *c = config != NULL ? config : &defaults;
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  struct gcx__pool *pool;
+  struct gcx_pool *p;
+  size_t anchors;
+
+  if (!pool_config_is_good(c)) {
+    errno = EINVAL;
+    return NULL;
+  }
+  pool = gcx__pool_new();
+  if (pool == NULL) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  pool_configure(pool, c);
+  anchors = pool->lends_buffers ? 0 : pool->config.max_kept;
+  p = gcx__object_alloc(sizeof *p + anchors * sizeof(void *), GCX__ALIGN_MIN,
+                        gcx__type_number(&pool_type), 0, &start);
+  if (p == NULL) {
+    gcx__pool_free(pool);
+    errno = ENOMEM;
+    return NULL;
+  }
+  p->pool = pool;
+  p->type_number = pool->type_number;
+  p->lends_buffers = pool->lends_buffers;
+  p->max_bytes = pool->lends_buffers ? pool->config.max_bytes : pool->type.size;
+  p->max_class = gcx__pool_class(p->max_bytes);
+  p->wipes = (pool->lent_flags & GCX_FLAG_SECRET) != 0;
+  p->arg = c->arg;
+  gcx__pool_begin(pool, p);
+  p->id = pool->id;
+  p->signature = GCX__POOL_SIGNATURE;
+  return p;
+}
+
+/* ---- a pool that is passed in */
+
+/* False: a report was made, or would have been. */
+static bool pool_is_live(struct gcx_pool *p, const char *function,
+                         const struct gcx__frame *start)
+{
+  uint32_t number = gcx__misuse_object(p, function, true, start);
+  uint32_t state;
+
+  if (number == 0)
+    return false;
+  state = gcx__record_state(number);
+  if (gcx__record_has_ended(state)) {
+    gcx__misuse_disposed(GCX_REPORT_USE_AFTER_DISPOSE, number, function, start);
+    return false;
+  }
+  gcx__lifecycle_note_use(number, start);
+  return gcx__object_bytes(number) >= sizeof *p &&
+         p->signature == GCX__POOL_SIGNATURE;
+}
+
+static bool pool_can_be_used(const struct gcx_pool *p)
+{
+  return GCX_LIKELY(p != NULL && (uintptr_t)p % GCX__ALIGN_MIN == 0 &&
+                    p->signature == GCX__POOL_SIGNATURE);
+}
+
+/* ---- taking */
+
+static void *pool_lend(struct gcx_pool *p, struct gcx__pool_hand *h,
+                       uint32_t number, void *object, size_t bytes,
+                       const struct gcx__frame *start)
+{
+  gcx__pool_lend(p->pool, number, bytes, gcx__thread_current, start);
+  if (h != NULL)
+    h->taken++;
+  else
+    __atomic_fetch_add(&p->pool->stats.taken, 1, __ATOMIC_RELAXED);
+  return object;
+}
+
+static void *pool_take_buffer(struct gcx_pool *p, size_t bytes,
+                              const struct gcx__frame *start)
+{
+  struct gcx__pool_hand *h = gcx__pool_have_hand(gcx__thread_self(), p->pool);
+  void *object = NULL;
+  uint32_t number;
+
+  if (bytes <= p->max_bytes) {
+    number = gcx__pool_get(h, p->pool, gcx__pool_class(bytes), &object);
+    if (number != 0)
+      return pool_lend(p, h, number, object, bytes, start);
+  }
+  object = gcx__pool_make(p, bytes, start);
+  if (object != NULL)
+    __atomic_fetch_add(&p->pool->stats.taken, 1, __ATOMIC_RELAXED);
+  return object;
+}
+
+static uint32_t pool_idle_object(struct gcx_pool *p, void **ret_object)
+{
+  uint32_t number;
+
+  gcx__lock(&gcx__pool_lock);
+  number = gcx__pool_unshelve_locked(&p->pool->shelf[0], ret_object);
+  if (number != 0) {
+    uint32_t state = gcx__record_state(number);
+
+    p->anchor[p->pool->shelf[0].count] = NULL;
+    gcx__record_lend(number, (state & ~GCX_FLAG_IDLE) | GCX_FLAG_CLAIMED);
+  }
+  gcx__unlock(&gcx__pool_lock);
+  return number;
+}
+
+static void *pool_take_object(struct gcx_pool *p, size_t bytes,
+                              const struct gcx__frame *start)
+{
+  struct gcx__pool *pool = p->pool;
+  void *object = NULL;
+  uint32_t number;
+
+  if (bytes > p->max_bytes) {
+    errno = EINVAL;
+    return NULL;
+  }
+  bytes = bytes != 0 ? bytes : p->max_bytes;
+  while ((number = pool_idle_object(p, &object)) != 0) {
+    if (pool->config.check == NULL || pool->config.check(object, p->arg))
+      return pool_lend(p, NULL, number, object, bytes, start);
+    gcx__pool_end_member(pool, number, object, 0);
+    __atomic_fetch_add(&pool->stats.dropped, 1, __ATOMIC_RELAXED);
+  }
+  object = gcx__pool_make(p, bytes, start);
+  if (object != NULL)
+    __atomic_fetch_add(&pool->stats.taken, 1, __ATOMIC_RELAXED);
+  return object;
+}
+
+static GCX_NOINLINE void *pool_take_slowly(struct gcx_pool *p, size_t bytes,
+                                           const struct gcx__frame *start)
+{
+  void *object;
+
+  if (!pool_is_live(p, "gcx_pool_take", start)) {
+    errno = EINVAL;
+    return NULL;
+  }
+  (void)gcx__thread_self();
+  object = p->lends_buffers ? pool_take_buffer(p, bytes, start)
+                            : pool_take_object(p, bytes, start);
+  GCX_KEEP(p);
+  return object;
+}
+
+void *gcx_pool_take(struct gcx_pool *p, size_t bytes)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  struct gcx__pool_hand *h;
+  void *object = NULL;
+  uint32_t number;
+
+  if (!pool_can_be_used(p) || !p->lends_buffers || bytes > p->max_bytes)
+    return pool_take_slowly(p, bytes, &start);
+  h = gcx__pool_hand(gcx__thread_current, p->id);
+  if (GCX_UNLIKELY(h == NULL))
+    return pool_take_slowly(p, bytes, &start);
+  number = gcx__pool_hand_get(h, gcx__pool_class(bytes), &object);
+  if (GCX_UNLIKELY(number == 0))
+    return pool_take_slowly(p, bytes, &start);
+  gcx__pool_lend(p->pool, number, bytes, gcx__thread_current, &start);
+  h->taken++;
+  GCX_KEEP(object);
+  return object;
+}
+
+/* ---- giving back */
+
+static struct gcx__pool_recent *pool_recent(const struct gcx__thread *t,
+                                            const void *buf)
+{
+  return &t->pools->recent[((uintptr_t)buf >> 12) % GCX__POOL_RECENT];
+}
+
+/* Record of @buf and the size of its cell, if both can be told quickly; else 0. */
+static inline uint32_t pool_recall(const struct gcx__thread *t, const void *buf,
+                                   size_t *ret_cell)
+{
+  const struct gcx__pool_recent *r;
+
+  *ret_cell = gcx__object_cell(buf);
+  if (*ret_cell == 0) {
+    r = pool_recent(t, buf);
+    if (r->hidden != GCX_HIDE(buf) ||
+        r->collection != (uint32_t)gcx__bdw_collections())
+      return 0;
+    *ret_cell = r->cell;
+  }
+  return gcx__object_number_in(buf, *ret_cell);
+}
+
+static void pool_remember(const struct gcx__thread *t, const void *buf,
+                          size_t cell)
+{
+  if (t == NULL || t->pools == NULL || cell > UINT32_MAX)
+    return;
+  *pool_recent(t, buf) = (struct gcx__pool_recent){
+    .hidden = GCX_HIDE(buf),
+    .collection = (uint32_t)gcx__bdw_collections(),
+    .cell = (uint32_t)cell,
+  };
+}
+
+static uint32_t pool_site(const struct gcx__frame *start)
+{
+  struct gcx__thread *t = gcx__thread_self();
+
+  return gcx__opt.leak == GCX_LEAK_OFF || t == NULL ? 0
+                                                    : gcx__trace_site(t, start);
+}
+
+static void pool_report_return(const struct gcx_pool *p, const void *buf,
+                               uint32_t number, const struct gcx__frame *start)
+{
+  struct gcx_report r = { .id = GCX_REPORT_POOL_RETURN };
+  struct gcx__thread *t = gcx__thread_self();
+  const char *why = "it is not in the collected heap";
+  struct gcx__out o;
+
+  if (number != 0) {
+    gcx__misuse_describe(&r, number);
+    why = "it is an object that no pool has lent, or another one";
+  } else if (gcx__bdw_base(buf) != NULL) {
+    why = "it is not the address that was taken";
+  }
+  if (number != 0 && gcx__record_at(number)->type == p->type_number) {
+    r.dispose_site = gcx__misuse_dispose_site(number);
+    why = "it was given back before, or disposed";
+  }
+  r.object = buf;
+  gcx__out_init(&o, -1, r.detail, sizeof r.detail);
+  gcx__out_fmt(&o, "gcx_pool_return(\"%s\", %p): %s", p->pool->name, buf, why);
+  r.use_tid = gcx__tid();
+  r.use_site = t != NULL ? gcx__trace_site(t, start) : 0;
+  gcx__report(&r, 1, true);
+}
+
+/* Record of a member of @p that is taken; 0: reported. */
+static uint32_t pool_find_taken(const struct gcx_pool *p, const void *buf,
+                                uint32_t *ret_state,
+                                const struct gcx__frame *start)
+{
+  uint32_t number = 0;
+  enum gcx__found found = gcx__object_find(buf, &number);
+
+  if (found == GCX_FOUND_CORRUPT) {
+    (void)gcx__misuse_find(buf, "gcx_pool_return", false, start);
+    return 0;
+  }
+  if (found != GCX_FOUND)
+    number = 0;
+  if (number != 0 && gcx__record_at(number)->type == p->type_number) {
+    gcx__lifecycle_note_use(number, start);
+    *ret_state = gcx__record_state(number);
+    if (!gcx__record_has_ended(*ret_state) &&
+        (*ret_state & GCX_FLAG_CLAIMED) == 0 &&
+        (*ret_state & GCX_STATE_MASK) != GCX_STATE_DISPOSING)
+      return number;
+  }
+  pool_report_return(p, buf, number, start);
+  return 0;
+}
+
+static GCX_NOINLINE void pool_return_slowly(struct gcx_pool *p, void *buf,
+                                            const struct gcx__frame *start)
+{
+  struct gcx__thread *t = gcx__thread_self();
+  struct gcx__pool_hand *h;
+  uint32_t number, state = 0, site;
+
+  if (!pool_is_live(p, "gcx_pool_return", start))
+    return;
+  h = p->lends_buffers ? gcx__pool_have_hand(t, p->pool) : NULL;
+  site = pool_site(start);
+  do {
+    number = pool_find_taken(p, buf, &state, start);
+    if (number == 0)
+      return;
+  } while (!gcx__pool_claim(p->pool, number, state, site));
+  pool_remember(t, buf, gcx__bdw_cell_bytes(buf));
+  gcx__pool_keep(p, h, number, buf, site);
+  if (h != NULL)
+    h->returned++;
+  else
+    __atomic_fetch_add(&p->pool->stats.returned, 1, __ATOMIC_RELAXED);
+  GCX_KEEP(p);
+  GCX_KEEP(buf);
+}
+
+void gcx_pool_return(struct gcx_pool *p, void *buf)
+{
+  const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_WEAK | GCX_FLAG_FALSE;
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  struct gcx__thread *t = gcx__thread_current;
+  struct gcx__pool_hand *h;
+  struct gcx__record *r;
+  uint32_t number, state, site = 0;
+  size_t cell;
+
+  if (buf == NULL)
+    return;
+  if (!pool_can_be_used(p) || !p->lends_buffers ||
+      (h = gcx__pool_hand(t, p->id)) == NULL ||
+      (number = pool_recall(t, buf, &cell)) == 0) {
+    pool_return_slowly(p, buf, &start);
+    return;
+  }
+  r = gcx__record_at(number);
+  state = __atomic_load_n(&r->state, __ATOMIC_ACQUIRE);
+  if (r->type != p->type_number ||
+      (state & ~harmless) != (GCX_STATE_LIVE | GCX_FLAG_POOLED)) {
+    pool_return_slowly(p, buf, &start);
+    return;
+  }
+  if (gcx__opt.leak != GCX_LEAK_OFF)
+    site = gcx__trace_site(t, &start);
+  if (!gcx__record_change(number, state,
+                          state | GCX_FLAG_IDLE | GCX_FLAG_OPTIONAL)) {
+    pool_return_slowly(p, buf, &start);
+    return;
+  }
+  r->link = site;
+  h->returned++;
+  cell -= sizeof(struct gcx__trailer);
+  if (GCX_UNLIKELY(r->bytes > p->max_bytes || p->wipes ||
+                   !gcx__pool_hand_put(h, gcx__pool_home(p, cell), number)))
+    gcx__pool_keep(p, h, number, buf, site);
+  GCX_KEEP(buf);
+}
+
+/* ---- its end */
+
+static void pool_end_idle(struct gcx_pool *p, struct gcx__pool_hand *h,
+                          size_t keep_bytes)
+{
+  struct gcx__pool *pool = p->pool;
+  void *object = NULL;
+  uint32_t number;
+
+  if (pool->lends_buffers)
+    while ((number = gcx__pool_evict(h, pool, keep_bytes, &object)) != 0)
+      gcx__pool_end_member(pool, number, object, 0);
+  else
+    while (pool->shelf[0].count * pool->type.size > keep_bytes &&
+           (number = pool_idle_object(p, &object)) != 0)
+      gcx__pool_end_member(pool, number, object, 0);
+  GCX_KEEP(object);
+}
+
+static int pool_dispose(void *obj)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  struct gcx_pool *p = obj;
+  struct gcx__pool *pool = p->pool;
+  size_t outstanding;
+
+  if (p->signature != GCX__POOL_SIGNATURE)
+    return 0; /* its creation failed */
+  if (pool->lends_buffers)
+    gcx__pool_gather(pool);
+  outstanding = gcx__pool_report_outstanding(pool, &start);
+  p->signature = 0;
+  pool_end_idle(p, NULL, 0);
+  if (outstanding == 0)
+    gcx__pool_free(pool);
+  else
+    gcx__pool_end(pool); /* for ever: members of this type are about */
+  return 0;
+}
+
+/* ---- the rest */
+
+void gcx_pool_trim(struct gcx_pool *p, size_t keep_bytes)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  if (pool_is_live(p, "gcx_pool_trim", &start))
+    pool_end_idle(p, gcx__pool_hand(gcx__thread_self(), p->id), keep_bytes);
+  GCX_KEEP(p);
+}
+
+void gcx_pool_stats_read(struct gcx_pool *p, struct gcx_pool_stats *ret_stats)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  if (pool_is_live(p, "gcx_pool_stats_read", &start))
+    gcx__pool_sum(p->pool, ret_stats);
+  GCX_KEEP(p);
+}
+
+void gcx__pool_init(void)
+{
+  static const struct gcx__termination_steps steps = {
+    .known = gcx__pool_mark_idle,
+    .clear_long = gcx__pool_clear_dead,
+  };
+
+  gcx__termination_add(&steps);
+  gcx__finding_on_lent = gcx__pool_reclaim;
+}
