@@ -332,6 +332,96 @@ START_TEST(test_undisposed_text)
   }
 END_TEST
 
+/* ---- pools */
+
+#define POOL_RETURN_ADVICE                                                \
+  "  do        give each back once, to the pool that it was taken from, " \
+  "and drop the pointer\n"                                                \
+  "            then; an object that must not be used again is disposed "  \
+  "(gcx_dispose) instead of\n"                                            \
+  "            given back\n"
+
+START_TEST(test_lent_leak_text)
+  {
+    struct gcx_report r = leak_report();
+
+    r.is_lent = true;
+    gcx__opt.leak = GCX_LEAK_REPORT;
+    r.touches = 1;
+    r.touch[0] = (struct gcx__touch){ 0, 20, 0, "x" };
+    r.has_window = false;
+    text_is(&r,
+            "==PID== gcx: GCX-LEAK: 1 object of struct conn (48 bytes) lost "
+            "without gcx_dispose\n" WHAT
+            "  taken     0.012 s after start, in thread 4711 \"main\"\n" FRAME(
+                conn_open) "  touched   0.020 s after start: \"x\"\n"
+                           "  do        give it back with gcx_pool_return() on "
+                           "every path that gives up the last\n"
+                           "            reference; what goes with an object is "
+                           "given back by its dispose function\n",
+            conn_open_line, 0, 0);
+    json_demand(print(&r, GCX_FORMAT_JSON), "lent", "true");
+  }
+END_TEST
+
+START_TEST(test_pool_return_text)
+  {
+    struct gcx_report r = misuse_report(GCX_REPORT_POOL_RETURN, "why");
+    struct gcx_report stray = { .id = GCX_REPORT_POOL_RETURN,
+                                .object = (const void *)(uintptr_t)0x1234,
+                                .detail = "why" };
+
+    gcx__opt.misuse = GCX_MISUSE_REPORT;
+    r.is_lent = true;
+    r.dispose_site = site_in(conn_close);
+    text_is(
+        &r,
+        "==PID== gcx: GCX-POOL-RETURN: 1 object of struct conn (48 bytes) "
+        "given back to a pool that has not lent it\n" WHAT "  detail    why\n"
+        "  passed    in thread 4712\n" FRAME(
+            conn_read) "  returned  here\n" FRAME(conn_close) "  taken     "
+                                                              "0.012 s after "
+                                                              "start, in "
+                                                              "thread 4711 "
+                                                              "\"main\""
+                                                              "\n" FRAME(
+                                                                  conn_open)
+                                                                  POOL_RETURN_ADVICE,
+        conn_read_line, conn_close_line, conn_open_line);
+    text_is(&stray,
+            "==PID== gcx: GCX-POOL-RETURN: 0x1234 given back to a pool that "
+            "has not lent it\n"
+            "  detail    why\n" POOL_RETURN_ADVICE,
+            0, 0, 0);
+  }
+END_TEST
+
+START_TEST(test_pool_outstanding_text)
+  {
+    struct gcx_report r = misuse_report(GCX_REPORT_POOL_OUTSTANDING, "why");
+
+    gcx__opt.misuse = GCX_MISUSE_REPORT;
+    r.is_lent = true;
+    r.count = 3;
+    r.total_bytes = 144;
+    text_is(&r,
+            "==PID== gcx: GCX-POOL-OUTSTANDING: 3 objects of struct conn (144 "
+            "bytes) still taken when its pool was disposed\n"
+            "  what      struct conn, 48 bytes at 0x7f0000001000, one of 3: "
+            "\"peer 127.0.0.1:80\"\n"
+            "  detail    why\n"
+            "  pool ends in thread 4712\n" FRAME(
+                conn_read) "  taken     0.012 s after start, in thread 4711 "
+                           "\"main\"\n" FRAME(
+                               conn_open) "  do        give everything back "
+                                          "(gcx_pool_return) before "
+                                          "the pool is disposed; the stacks\n"
+                                          "            show who has taken what "
+                                          "is missing\n",
+            conn_read_line, conn_open_line, 0);
+  }
+END_TEST
+
 START_TEST(test_raw_text_names_what_symbolises_it)
   {
     struct gcx_report r = conn_report(GCX_REPORT_UNDISPOSED);
@@ -496,6 +586,9 @@ static void add_texts(Suite *s)
   tcase_add_test(t, test_corrupt_text);
   tcase_add_test(t, test_false_report_text);
   tcase_add_test(t, test_undisposed_text);
+  tcase_add_test(t, test_lent_leak_text);
+  tcase_add_test(t, test_pool_return_text);
+  tcase_add_test(t, test_pool_outstanding_text);
   tcase_add_test(t, test_raw_text_names_what_symbolises_it);
   tcase_add_test(t, test_text_of_the_program_is_tamed);
   tcase_add_loop_test(t, test_every_kind_is_json, 0, GCX_REPORT_ID_COUNT);

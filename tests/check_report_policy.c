@@ -202,9 +202,14 @@ END_TEST
 START_TEST(test_what_is_fatal)
   {
     static const bool fatal_by_default[GCX_REPORT_ID_COUNT] = {
-      [GCX_REPORT_LEAK] = true,         [GCX_REPORT_USE_AFTER_DISPOSE] = true,
-      [GCX_REPORT_OVER_RELEASE] = true, [GCX_REPORT_BAD_POINTER] = true,
-      [GCX_REPORT_DOUBLE_FREE] = true,  [GCX_REPORT_CORRUPT] = true,
+      [GCX_REPORT_LEAK] = true,
+      [GCX_REPORT_USE_AFTER_DISPOSE] = true,
+      [GCX_REPORT_OVER_RELEASE] = true,
+      [GCX_REPORT_DOUBLE_FREE] = true,
+      [GCX_REPORT_BAD_POINTER] = true,
+      [GCX_REPORT_CORRUPT] = true,
+      [GCX_REPORT_POOL_RETURN] = true,
+      [GCX_REPORT_POOL_OUTSTANDING] = true,
     };
 
     for (int id = 0; id < GCX_REPORT_ID_COUNT; id++)
@@ -370,7 +375,8 @@ START_TEST(test_summary_of_everything)
         "(GCX-BAD-POINTER); 1 finding (GCX-CORRUPT); "
         "1 finding (GCX-FALSE-REPORT); 1 object, 48 bytes not disposed at exit "
         "in "
-        "1 finding (GCX-UNDISPOSED)\n");
+        "1 finding (GCX-UNDISPOSED); 1 finding (GCX-POOL-RETURN); 1 finding "
+        "(GCX-POOL-OUTSTANDING)\n");
   }
 END_TEST
 
