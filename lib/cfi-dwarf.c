@@ -9,28 +9,14 @@
  * "no", never a guess: expressions, other registers, signal frames, tables of
  * an unusual encoding.
  *
- * Runs inside dl_iterate_phdr(), so that the library can't be unloaded
- * meanwhile: no memory, no lock.
+ * Runs inside dl_iterate_phdr(): no memory, no lock.
  */
 #include "cfi.h"
+#include "reader.h"
 
 #if defined(__x86_64__)
 
-#include <link.h>
-#include <string.h>
-
 enum { REG_FP = 6, REG_SP = 7, REG_RA = 16 };
-
-/* DW_EH_PE_*: format in the low half, what it is relative to in the high one. */
-enum {
-  ENC_ABSOLUTE = 0x00,
-  ENC_UDATA4 = 0x03,
-  ENC_UDATA8 = 0x04,
-  ENC_SDATA4 = 0x0b,
-  ENC_SDATA8 = 0x0c,
-  ENC_PC_RELATIVE = 0x10,
-  ENC_TABLE = 0x3b /* sdata4, relative to the header */
-};
 
 enum {
   CFA_ADVANCE = 0x40,
@@ -63,91 +49,6 @@ enum {
 
 #define CFI_STATES 8 /* depth of remember_state */
 
-/* ------------------------------------------------------------------ reading */
-
-/* Bytes that are left; reading past the end sets failed and gives zeroes. */
-struct reader {
-  const uint8_t *at;
-  const uint8_t *end;
-  bool failed;
-};
-
-static uint64_t read_bytes(struct reader *r, size_t n)
-{
-  uint64_t value = 0;
-
-  if ((size_t)(r->end - r->at) < n) {
-    r->failed = true;
-    r->at = r->end;
-    return 0;
-  }
-  memcpy(&value, r->at, n);
-  r->at += n;
-  return value;
-}
-
-static void read_skip(struct reader *r, uint64_t n)
-{
-  if ((uint64_t)(r->end - r->at) < n) {
-    r->failed = true;
-    n = (uint64_t)(r->end - r->at);
-  }
-  r->at += n;
-}
-
-static uint64_t read_uleb(struct reader *r)
-{
-  uint64_t value = 0;
-  unsigned shift = 0, byte;
-
-  do {
-    byte = (unsigned)read_bytes(r, 1);
-    value |= shift < 64 ? (uint64_t)(byte & 0x7f) << shift : 0;
-    shift += 7;
-  } while ((byte & 0x80) != 0 && !r->failed);
-  return value;
-}
-
-static int64_t read_sleb(struct reader *r)
-{
-  uint64_t value = 0;
-  unsigned shift = 0, byte;
-
-  do {
-    byte = (unsigned)read_bytes(r, 1);
-    value |= shift < 64 ? (uint64_t)(byte & 0x7f) << shift : 0;
-    shift += 7;
-  } while ((byte & 0x80) != 0 && !r->failed);
-  if ((byte & 0x40) != 0 && shift < 64) {
-    value |= ~(uint64_t)0 << shift;
-  }
-  return (int64_t)value;
-}
-
-static uintptr_t read_encoded(struct reader *r, unsigned encoding)
-{
-  uintptr_t base = 0;
-
-  if ((encoding & 0x70) == ENC_PC_RELATIVE) {
-    base = (uintptr_t)r->at;
-  } else if ((encoding & 0xf0) != 0) {
-    r->failed = true;
-  }
-  switch (encoding & 0x0f) {
-  case ENC_ABSOLUTE:
-  case ENC_UDATA8:
-  case ENC_SDATA8:
-    return base + (uintptr_t)read_bytes(r, 8);
-  case ENC_UDATA4:
-    return base + (uintptr_t)read_bytes(r, 4);
-  case ENC_SDATA4:
-    return base + (uintptr_t)(intptr_t)(int32_t)read_bytes(r, 4);
-  default:
-    r->failed = true;
-    return 0;
-  }
-}
-
 /* ------------------------------------------------------------- descriptions */
 
 /* Common part of the descriptions of many functions. */
@@ -156,33 +57,40 @@ struct common {
   int64_t data_align;
   unsigned encoding; /* of addresses in the descriptions */
   bool has_length;   /* they have augmentation data of their own */
-  struct reader program;
+  struct gcx__reader program;
 };
 
-/* The record at @at: its length first. */
-static struct reader record_at(const uint8_t *at)
+/* The record at @at, less its length, with which it begins. */
+static struct gcx__reader record_at(const struct gcx__cfi_table *table,
+                                    uintptr_t at)
 {
-  struct reader r = { at, at + 4, false };
-  uint64_t length = read_bytes(&r, 4);
+  uintptr_t low = (uintptr_t)table->low, high = (uintptr_t)table->high;
+  struct gcx__reader r = { table->low, table->low, true };
+  uint64_t length;
 
-  r.failed = length == 0 || length >= 0xfffffff0u;
+  if (at < low || at >= high)
+    return r;
+  r = (struct gcx__reader){ table->low + (at - low), table->high, false };
+  length = gcx__read_bytes(&r, 4);
+  if (length == 0 || length > (uint64_t)(r.end - r.at))
+    r.failed = true;
   r.end = r.failed ? r.at : r.at + length;
   return r;
 }
 
-static void common_augmentation(struct common *c, struct reader *r,
+static void common_augmentation(struct common *c, struct gcx__reader *r,
                                 const char *letters)
 {
-  uint64_t length = read_uleb(r);
+  uint64_t length = gcx__read_uleb(r);
   const uint8_t *after = r->at + GCX_MIN(length, (uint64_t)(r->end - r->at));
 
   for (const char *l = letters; *l != '\0' && !r->failed; l++) {
     if (*l == 'R') {
-      c->encoding = (unsigned)read_bytes(r, 1);
+      c->encoding = (unsigned)gcx__read_bytes(r, 1);
     } else if (*l == 'P') {
-      (void)read_encoded(r, (unsigned)read_bytes(r, 1) & 0x7f);
+      (void)gcx__read_encoded(r, (unsigned)gcx__read_bytes(r, 1) & 0x7f);
     } else if (*l == 'L') {
-      (void)read_bytes(r, 1);
+      (void)gcx__read_bytes(r, 1);
     } else {
       r->failed = true; /* 'S', a signal frame, and what is unknown */
     }
@@ -190,23 +98,24 @@ static void common_augmentation(struct common *c, struct reader *r,
   r->at = after;
 }
 
-static bool common_read(const uint8_t *at, struct common *ret_common)
+static bool common_read(const struct gcx__cfi_table *table, uintptr_t at,
+                        struct common *ret_common)
 {
-  struct common c = { .encoding = ENC_ABSOLUTE };
-  struct reader r = record_at(at);
+  struct common c = { .encoding = GCX_ENC_ABSOLUTE };
+  struct gcx__reader r = record_at(table, at);
   const char *letters;
   unsigned version;
 
-  if (read_bytes(&r, 4) != 0) {
+  if (gcx__read_bytes(&r, 4) != 0) {
     return false;
   }
-  version = (unsigned)read_bytes(&r, 1);
+  version = (unsigned)gcx__read_bytes(&r, 1);
   letters = (const char *)r.at;
-  while (read_bytes(&r, 1) != 0 && !r.failed) {
+  while (gcx__read_bytes(&r, 1) != 0 && !r.failed) {
   }
-  c.code_align = read_uleb(&r);
-  c.data_align = read_sleb(&r);
-  if ((version == 1 ? read_bytes(&r, 1) : read_uleb(&r)) != REG_RA) {
+  c.code_align = gcx__read_uleb(&r);
+  c.data_align = gcx__read_sleb(&r);
+  if ((version == 1 ? gcx__read_bytes(&r, 1) : gcx__read_uleb(&r)) != REG_RA) {
     return false;
   }
   if (!r.failed && *letters == 'z') {
@@ -280,7 +189,7 @@ static void set_cfa(struct machine *m, uint64_t reg, int64_t offset)
   m->row.cfa_other = false;
 }
 
-static void keep_state(struct machine *m, struct reader *r, bool remember)
+static void keep_state(struct machine *m, struct gcx__reader *r, bool remember)
 {
   if (remember && m->depth < CFI_STATES) {
     m->states[m->depth++] = m->row;
@@ -292,39 +201,39 @@ static void keep_state(struct machine *m, struct reader *r, bool remember)
 }
 
 /* Instructions about where a register is. False: not one of them. */
-static bool run_register(struct machine *m, struct reader *r, unsigned op)
+static bool run_register(struct machine *m, struct gcx__reader *r, unsigned op)
 {
   int64_t align = m->common->data_align;
   uint64_t reg;
 
   switch (op) {
   case CFA_OFFSET_EXTENDED:
-    reg = read_uleb(r);
-    set_register(m, reg, SAVED_AT, (int64_t)read_uleb(r) * align);
+    reg = gcx__read_uleb(r);
+    set_register(m, reg, SAVED_AT, (int64_t)gcx__read_uleb(r) * align);
     return true;
   case CFA_OFFSET_EXTENDED_SF:
-    reg = read_uleb(r);
-    set_register(m, reg, SAVED_AT, read_sleb(r) * align);
+    reg = gcx__read_uleb(r);
+    set_register(m, reg, SAVED_AT, gcx__read_sleb(r) * align);
     return true;
   case CFA_RESTORE_EXTENDED:
-    restore_register(m, read_uleb(r));
+    restore_register(m, gcx__read_uleb(r));
     return true;
   case CFA_UNDEFINED:
-    set_register(m, read_uleb(r), SAVED_NOWHERE, 0);
+    set_register(m, gcx__read_uleb(r), SAVED_NOWHERE, 0);
     return true;
   case CFA_SAME_VALUE:
-    set_register(m, read_uleb(r), SAVED_SAME, 0);
+    set_register(m, gcx__read_uleb(r), SAVED_SAME, 0);
     return true;
   case CFA_REGISTER:
   case CFA_VAL_OFFSET:
   case CFA_VAL_OFFSET_SF:
-    set_register(m, read_uleb(r), SAVED_OTHER, 0);
-    (void)read_uleb(r); /* as long as a signed one */
+    set_register(m, gcx__read_uleb(r), SAVED_OTHER, 0);
+    (void)gcx__read_uleb(r); /* as long as a signed one */
     return true;
   case CFA_EXPRESSION:
   case CFA_VAL_EXPRESSION:
-    set_register(m, read_uleb(r), SAVED_OTHER, 0);
-    read_skip(r, read_uleb(r));
+    set_register(m, gcx__read_uleb(r), SAVED_OTHER, 0);
+    gcx__read_skip(r, gcx__read_uleb(r));
     return true;
   default:
     return false;
@@ -332,63 +241,63 @@ static bool run_register(struct machine *m, struct reader *r, unsigned op)
 }
 
 /* Instructions about the CFA. False: not one of them. */
-static bool run_cfa(struct machine *m, struct reader *r, unsigned op)
+static bool run_cfa(struct machine *m, struct gcx__reader *r, unsigned op)
 {
   uint64_t reg;
 
   switch (op) {
   case CFA_DEF:
-    reg = read_uleb(r);
-    set_cfa(m, reg, (int64_t)read_uleb(r));
+    reg = gcx__read_uleb(r);
+    set_cfa(m, reg, (int64_t)gcx__read_uleb(r));
     return true;
   case CFA_DEF_SF:
-    reg = read_uleb(r);
-    set_cfa(m, reg, read_sleb(r) * m->common->data_align);
+    reg = gcx__read_uleb(r);
+    set_cfa(m, reg, gcx__read_sleb(r) * m->common->data_align);
     return true;
   case CFA_DEF_REGISTER:
-    m->row.cfa_register = read_uleb(r);
+    m->row.cfa_register = gcx__read_uleb(r);
     return true;
   case CFA_DEF_OFFSET:
-    m->row.cfa_offset = (int64_t)read_uleb(r);
+    m->row.cfa_offset = (int64_t)gcx__read_uleb(r);
     return true;
   case CFA_DEF_OFFSET_SF:
-    m->row.cfa_offset = read_sleb(r) * m->common->data_align;
+    m->row.cfa_offset = gcx__read_sleb(r) * m->common->data_align;
     return true;
   case CFA_DEF_EXPRESSION:
     m->row.cfa_other = true;
-    read_skip(r, read_uleb(r));
+    gcx__read_skip(r, gcx__read_uleb(r));
     return true;
   default:
     return false;
   }
 }
 
-static void run_one(struct machine *m, struct reader *r)
+static void run_one(struct machine *m, struct gcx__reader *r)
 {
-  unsigned op = (unsigned)read_bytes(r, 1);
+  unsigned op = (unsigned)gcx__read_bytes(r, 1);
   unsigned low = op & 0x3f;
 
   if ((op & 0xc0) == CFA_ADVANCE) {
     m->location += low * m->common->code_align;
   } else if ((op & 0xc0) == CFA_OFFSET) {
     set_register(m, low, SAVED_AT,
-                 (int64_t)read_uleb(r) * m->common->data_align);
+                 (int64_t)gcx__read_uleb(r) * m->common->data_align);
   } else if ((op & 0xc0) == CFA_RESTORE) {
     restore_register(m, low);
   } else if (op >= CFA_ADVANCE1 && op <= CFA_ADVANCE4) {
-    m->location +=
-        read_bytes(r, (size_t)1 << (op - CFA_ADVANCE1)) * m->common->code_align;
+    m->location += gcx__read_bytes(r, (size_t)1 << (op - CFA_ADVANCE1)) *
+                   m->common->code_align;
   } else if (op == CFA_REMEMBER || op == CFA_RESTORE_STATE) {
     keep_state(m, r, op == CFA_REMEMBER);
   } else if (op == CFA_GNU_ARGS_SIZE) {
-    (void)read_uleb(r);
+    (void)gcx__read_uleb(r);
   } else if (op != CFA_NOP && !run_register(m, r, op) && !run_cfa(m, r, op)) {
     r->failed = true;
   }
 }
 
 /* False: something in it is not understood. */
-static bool run(struct machine *m, struct reader program)
+static bool run(struct machine *m, struct gcx__reader program)
 {
   while (program.at < program.end && !program.failed &&
          m->location <= m->target) {
@@ -426,26 +335,26 @@ static bool row_simplify(const struct row *row, struct gcx__cfi *ret_cfi)
 }
 
 /* @at: the description (FDE) of the function that may contain @target. */
-static bool description_read(const uint8_t *at, uintptr_t target,
-                             struct gcx__cfi *ret_cfi)
+static bool description_read(const struct gcx__cfi_table *table, uintptr_t at,
+                             uintptr_t target, struct gcx__cfi *ret_cfi)
 {
-  struct reader r = record_at(at);
-  const uint8_t *here = r.at;
+  struct gcx__reader r = record_at(table, at);
+  uintptr_t here = (uintptr_t)r.at;
   struct common c;
   struct machine m = { .target = target };
   uintptr_t length;
 
-  if (!common_read(here - read_bytes(&r, 4), &c)) {
+  if (!common_read(table, here - gcx__read_bytes(&r, 4), &c)) {
     return false;
   }
   m.common = &c;
-  m.location = read_encoded(&r, c.encoding);
-  length = read_encoded(&r, c.encoding & 0x0f);
+  m.location = gcx__read_encoded(&r, c.encoding);
+  length = gcx__read_encoded(&r, c.encoding & 0x0f);
   if (r.failed || target < m.location || target - m.location >= length) {
     return false;
   }
   if (c.has_length) {
-    read_skip(&r, read_uleb(&r));
+    gcx__read_skip(&r, gcx__read_uleb(&r));
   }
   if (!run(&m, c.program)) {
     return false;
@@ -479,87 +388,39 @@ static const struct table_row *table_search(const struct table_row *rows,
   return low == 0 ? NULL : &rows[low - 1];
 }
 
-static bool header_read(const uint8_t *header, size_t bytes, uintptr_t target,
-                        struct gcx__cfi *ret_cfi)
+bool gcx__cfi_read(const struct gcx__cfi_table *table, uintptr_t target,
+                   struct gcx__cfi *ret_cfi)
 {
-  struct reader r = { header, header + bytes, false };
-  unsigned version = (unsigned)read_bytes(&r, 1);
-  unsigned pointer_encoding = (unsigned)read_bytes(&r, 1);
-  unsigned count_encoding = (unsigned)read_bytes(&r, 1);
-  unsigned table_encoding = (unsigned)read_bytes(&r, 1);
+  uintptr_t header = (uintptr_t)table->header;
+  struct gcx__reader r = { table->header, table->header + table->bytes, false };
+  unsigned version = (unsigned)gcx__read_bytes(&r, 1);
+  unsigned pointer_encoding = (unsigned)gcx__read_bytes(&r, 1);
+  unsigned count_encoding = (unsigned)gcx__read_bytes(&r, 1);
+  unsigned table_encoding = (unsigned)gcx__read_bytes(&r, 1);
   const struct table_row *row;
   size_t n;
 
-  (void)read_encoded(&r, pointer_encoding);
-  n = read_encoded(&r, count_encoding);
-  if (r.failed || version != 1 || table_encoding != ENC_TABLE ||
+  (void)gcx__read_encoded(&r, pointer_encoding);
+  n = gcx__read_encoded(&r, count_encoding);
+  if (r.failed || version != 1 || table_encoding != GCX_ENC_TABLE ||
       (uintptr_t)r.at % sizeof(int32_t) != 0 ||
       n > (size_t)(r.end - r.at) / sizeof(*row)) {
     return false;
   }
-  row = table_search((const struct table_row *)(const void *)r.at, n,
-                     (uintptr_t)header, target);
+  row = table_search((const struct table_row *)(const void *)r.at, n, header,
+                     target);
   return row != NULL &&
-         description_read(header + row->description, target, ret_cfi);
-}
-
-/* ------------------------------------------------------------------- search */
-
-struct search {
-  uintptr_t target;
-  struct gcx__cfi cfi;
-  bool found;
-};
-
-static bool object_contains(const struct dl_phdr_info *info, uintptr_t target)
-{
-  for (size_t i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-
-    if (p->p_type == PT_LOAD &&
-        target - (info->dlpi_addr + p->p_vaddr) < p->p_memsz) {
-      return true;
-    }
-  }
-  return false;
-}
-
-static int search_object(struct dl_phdr_info *info, size_t size, void *arg)
-{
-  struct search *s = arg;
-
-  (void)size;
-  if (!object_contains(info, s->target)) {
-    return 0;
-  }
-  for (size_t i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-
-    if (p->p_type == PT_GNU_EH_FRAME) {
-      s->found = header_read((const uint8_t *)(info->dlpi_addr + p->p_vaddr),
-                             p->p_memsz, s->target, &s->cfi);
-    }
-  }
-  return 1;
-}
-
-bool gcx__cfi_find(uintptr_t pc, struct gcx__cfi *ret_cfi)
-{
-  /* The call itself, which may be the last instruction of its function. */
-  struct search s = { .target = pc - 1 };
-
-  (void)dl_iterate_phdr(search_object, &s);
-  if (s.found) {
-    *ret_cfi = s.cfi;
-  }
-  return s.found;
+         description_read(table, header + (uintptr_t)(intptr_t)row->description,
+                          target, ret_cfi);
 }
 
 #else
 
-bool gcx__cfi_find(uintptr_t pc, struct gcx__cfi *ret_cfi)
+bool gcx__cfi_read(const struct gcx__cfi_table *table, uintptr_t target,
+                   struct gcx__cfi *ret_cfi)
 {
-  (void)pc;
+  (void)table;
+  (void)target;
   (void)ret_cfi;
   return false;
 }

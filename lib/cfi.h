@@ -29,4 +29,16 @@ struct gcx__cfi {
  * a signal trampoline. Takes ld.so's lock; no memory. */
 bool gcx__cfi_find(uintptr_t pc, struct gcx__cfi *ret_cfi);
 
+/* An .eh_frame_hdr; no byte outside [low, high) is read, whatever is in it. */
+struct gcx__cfi_table {
+  const uint8_t *header;
+  size_t bytes;
+  const uint8_t *low;
+  const uint8_t *high;
+};
+
+/* The same for the instruction at @target, out of a table. */
+bool gcx__cfi_read(const struct gcx__cfi_table *table, uintptr_t target,
+                   struct gcx__cfi *ret_cfi);
+
 #endif

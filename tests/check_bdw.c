@@ -363,10 +363,12 @@ END_TEST
 static GCX_NOINLINE uintptr_t leave_pattern(void)
 {
   volatile uintptr_t dead[512];
+  uintptr_t at = (uintptr_t)dead;
 
   for (size_t i = 0; i < GCX_ARRAY_LENGTH(dead); i++)
     dead[i] = HOLDERS_PATTERN;
-  return (uintptr_t)dead;
+  __asm__ volatile("" : "+r"(at)); /* or clang warns of what is meant */
+  return at;
 }
 
 static GCX_NOINLINE size_t count_pattern(uintptr_t at)
