@@ -386,6 +386,18 @@ static size_t out_json_char(struct gcx__out *o, const unsigned char *s)
   return n;
 }
 
+void gcx__out_foreign(struct gcx__out *o, const char *s)
+{
+  for (; *s != '\0'; s++) {
+    unsigned char c = (unsigned char)*s;
+
+    if (c < 0x20 || c == 0x7f)
+      gcx__out_fmt(o, "\\x%02x", (unsigned)c);
+    else
+      gcx__out_char(o, *s);
+  }
+}
+
 void gcx__out_json(struct gcx__out *o, const char *s)
 {
   const unsigned char *at = (const unsigned char *)s;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report-format.h - what a report looks like; between report.c, report-text.c
- *                   and report-json.c
+ * report-format.h - what a report looks like; between report.c and the
+ *                   formats
  *
  * Each writes to a writer that report.c has set up; symbols have been looked up
  * by then.
@@ -22,6 +22,8 @@ struct gcx__report_totals {
 };
 
 void gcx__report_text(struct gcx__out *o, const struct gcx_report *r);
+/* A line for each frame; how many addresses stayed module and offset. */
+size_t gcx__report_text_stack(struct gcx__out *o, uint32_t site);
 void gcx__report_text_note(struct gcx__out *o, const char *note);
 void gcx__report_text_summary(struct gcx__out *o,
                               const struct gcx__report_totals *totals);

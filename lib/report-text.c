@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "depot.h"
-#include "modules.h"
 #include "options.h"
 #include "symbolize.h"
 
@@ -148,17 +147,9 @@ static void text_sentence(struct gcx__out *o, const char *label, const char *s)
   gcx__out_char(o, '\n');
 }
 
-/* Text of the program's: what is no printable character is shown as \xNN. */
 static void text_foreign(struct gcx__out *o, const char *s)
 {
-  for (; *s != '\0'; s++) {
-    unsigned char c = (unsigned char)*s;
-
-    if (c < 0x20 || c == 0x7f)
-      gcx__out_fmt(o, "\\x%02x", (unsigned)c);
-    else
-      gcx__out_char(o, *s);
-  }
+  gcx__out_foreign(o, s);
 }
 
 static void text_quoted(struct gcx__out *o, const char *s)
@@ -193,78 +184,6 @@ static void text_objects(struct gcx__out *o, size_t n,
     gcx__out_text(o, " of ");
     text_foreign(o, type);
   }
-}
-
-/* ------------------------------------------------------------------ stacks */
-
-/* "path+0xoffset (BuildId hex)": what gcx-symbolize can look up later. */
-static void text_raw_address(struct gcx__out *o, uintptr_t pc,
-                             const struct gcx__module *m)
-{
-  if (m == NULL || m->path == NULL) {
-    gcx__out_fmt(o, "0x%lx (in no known module)", (unsigned long)pc);
-    return;
-  }
-  text_foreign(o, m->path);
-  gcx__out_fmt(o, "+0x%lx", (unsigned long)(pc - m->bias));
-  if (m->build_id_bytes == 0)
-    return;
-  gcx__out_text(o, " (BuildId ");
-  for (size_t i = 0; i < m->build_id_bytes; i++)
-    gcx__out_fmt(o, "%02x", (unsigned)m->build_id[i]);
-  gcx__out_char(o, ')');
-}
-
-static void text_source(struct gcx__out *o, uintptr_t pc,
-                        const struct gcx__module *m,
-                        const struct gcx__source *s)
-{
-  text_foreign(o, *s->function != '\0' ? s->function : "??");
-  if (*s->file != '\0') {
-    gcx__out_char(o, ' ');
-    text_foreign(o, s->file);
-    gcx__out_fmt(o, ":%u", s->line);
-  } else {
-    gcx__out_text(o, " in ");
-    text_raw_address(o, pc, m);
-  }
-  if (s->inlined)
-    gcx__out_text(o, " (inlined)");
-}
-
-/* All source frames of one address; returns the number of the next frame. */
-static size_t text_address(struct gcx__out *o, uintptr_t pc, uint32_t epoch,
-                           size_t number, size_t *ret_raw)
-{
-  const struct gcx__module *m = gcx__modules_find(pc, epoch);
-  struct gcx__source source;
-  size_t n = 0;
-
-  for (; gcx__symbolize_get(pc, epoch, n, &source); n++) {
-    gcx__out_fmt(o, "    #%zu ", number + n);
-    text_source(o, pc, m, &source);
-    gcx__out_char(o, '\n');
-  }
-  if (n > 0)
-    return number + n;
-  gcx__out_fmt(o, "    #%zu ", number);
-  text_raw_address(o, pc, m);
-  gcx__out_char(o, '\n');
-  *ret_raw += m != NULL;
-  return number + 1;
-}
-
-/* Returns how many addresses stayed raw. */
-static size_t text_stack(struct gcx__out *o, uint32_t site)
-{
-  const uintptr_t *pcs = NULL;
-  uint32_t epoch = 0;
-  size_t n = gcx__report_stack(site, &pcs, &epoch);
-  size_t number = 0, raw = 0;
-
-  for (size_t i = 0; i < n; i++)
-    number = text_address(o, pcs[i], epoch, number, &raw);
-  return raw;
 }
 
 /* ------------------------------------------------------------------- facts */
@@ -363,7 +282,7 @@ static size_t text_use(struct gcx__out *o, const struct gcx_report *r)
   gcx__out_text(o, r->use_tid == 0 ? "here" : "in ");
   text_thread(o, r->use_tid, "");
   gcx__out_char(o, '\n');
-  return text_stack(o, r->use_site);
+  return gcx__report_text_stack(o, r->use_site);
 }
 
 static size_t text_disposal(struct gcx__out *o, const struct gcx_report *r)
@@ -372,7 +291,7 @@ static size_t text_disposal(struct gcx__out *o, const struct gcx_report *r)
     return 0;
   text_label(o, text_disposal_label(r->id));
   gcx__out_text(o, "here\n");
-  return text_stack(o, r->dispose_site);
+  return gcx__report_text_stack(o, r->dispose_site);
 }
 
 static size_t text_birth(struct gcx__out *o, const struct gcx_report *r)
@@ -386,7 +305,7 @@ static size_t text_birth(struct gcx__out *o, const struct gcx_report *r)
     gcx__out_text(o, ", in ");
   text_thread(o, r->birth_tid, r->birth_thread);
   gcx__out_char(o, '\n');
-  return text_stack(o, r->birth_site);
+  return gcx__report_text_stack(o, r->birth_site);
 }
 
 static size_t text_touches(struct gcx__out *o, const struct gcx_report *r)
@@ -407,7 +326,7 @@ static size_t text_touches(struct gcx__out *o, const struct gcx_report *r)
       text_quoted(o, t->hint);
     }
     gcx__out_char(o, '\n');
-    raw += text_stack(o, t->site);
+    raw += gcx__report_text_stack(o, t->site);
   }
   return raw;
 }
