@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "options.h"
 #include "platform.h"
 #include "thread.h"
 
@@ -42,6 +43,10 @@ static void bdw_start_collector(void)
     struct GC_stack_base base = { .mem_base = (void *)self->stack_high };
     GC_set_stackbottom(NULL, &base);
   }
+  /* What it warns of (no memory, large blocks) is none of the user's business:
+   * who allocates learns it from NULL. */
+  if (gcx__opt.verbosity == 0)
+    GC_set_warn_proc(GC_ignore_warn_proc);
   GC_INIT();
 }
 

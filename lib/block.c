@@ -31,7 +31,10 @@
 #include "trace.h"
 #include "type.h"
 
-#define BLOCK_PAGES_BYTES ((size_t)256 << 10) /* freed: pages go at once */
+/* A freed cell up to here is cleared; from there on its pages go back. What lies
+ * between will soon be used again. */
+#define BLOCK_CLEAR_BYTES ((size_t)64 << 10)
+#define BLOCK_PAGES_BYTES ((size_t)8 << 20)
 
 static uint32_t block_type;
 
@@ -112,9 +115,9 @@ static void block_forget(void *p, size_t cell)
   uintptr_t low = ((uintptr_t)p + page - 1) & ~(page - 1);
   uintptr_t high = ((uintptr_t)p + room) & ~(page - 1);
 
-  if (cell < BLOCK_PAGES_BYTES)
+  if (cell <= BLOCK_CLEAR_BYTES)
     memset(p, 0, room);
-  else if (low < high)
+  else if (cell >= BLOCK_PAGES_BYTES && low < high)
     (void)madvise((void *)low, high - low, MADV_DONTNEED);
 }
 
@@ -122,10 +125,14 @@ static void block_forget(void *p, size_t cell)
  * queue pushes out the oldest. */
 static void block_queue_large(uint32_t number, size_t cell)
 {
-  uint32_t out = gcx__freed_swap(number, cell);
+  void *object = NULL;
+  uint32_t out = gcx__freed_swap(number, cell, &object);
 
-  for (; out != 0; out = gcx__freed_swap(0, 0))
-    gcx__object_free(out);
+  for (; out != 0; out = gcx__freed_swap(0, 0, &object)) {
+    if (object != NULL)
+      gcx__object_free(out);
+    GCX_KEEP(object);
+  }
 }
 
 static void block_queue(struct gcx__thread *t, uint32_t number, void *p,

@@ -9,7 +9,7 @@
 #include "object.h"
 
 /* Of more the C library is asked: nobody has so much. */
-#define GCX__BLOCK_BYTES_MAX ((size_t)1 << 46)
+#define GCX__BLOCK_BYTES_MAX ((size_t)1 << 40)
 
 /* NULL and errno; contents as malloc()'s. @align: a power of two, at most
  * GCX__ALIGN_MAX. */

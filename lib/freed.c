@@ -74,13 +74,16 @@ static bool freed_is_over_locked(void)
   return n == FREED_LARGE_MAX || (n > 1 && freed_kib > FREED_BYTES_MAX / 1024);
 }
 
-static uint32_t freed_take_locked(void)
+/* Its object is in a register before it is off the queue. */
+static uint32_t freed_take_locked(void **ret_object)
 {
   struct freed_large oldest;
 
   if (!freed_is_over_locked())
     return 0;
   oldest = freed_large[freed_head % FREED_LARGE_MAX];
+  *ret_object = gcx__record_object(oldest.number);
+  GCX_KEEP(*ret_object);
   __atomic_store_n(&freed_head, freed_head + 1, __ATOMIC_RELEASE);
   freed_kib -= oldest.kib;
   return oldest.number;
@@ -97,7 +100,7 @@ static void freed_add_locked(uint32_t number, size_t cell_bytes)
   freed_kib += kib;
 }
 
-uint32_t gcx__freed_swap(uint32_t number, size_t cell_bytes)
+uint32_t gcx__freed_swap(uint32_t number, size_t cell_bytes, void **ret_object)
 {
   uint32_t out;
 
@@ -105,12 +108,13 @@ uint32_t gcx__freed_swap(uint32_t number, size_t cell_bytes)
   if (freed_large == NULL)
     freed_large = gcx__vm_map(FREED_LARGE_MAX * sizeof *freed_large);
   if (freed_large == NULL) {
+    *ret_object = number != 0 ? gcx__record_object(number) : NULL;
     gcx__unlock(&freed_lock);
     return number;
   }
   if (number != 0)
     freed_add_locked(number, cell_bytes);
-  out = freed_take_locked();
+  out = freed_take_locked(ret_object);
   gcx__unlock(&freed_lock);
   return out;
 }

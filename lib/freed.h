@@ -65,9 +65,10 @@ static inline void gcx__freed_add(struct gcx__freed_ring *r, uint32_t number)
 /* Ring of @t for cells of @granules, made if need be; NULL without memory. */
 struct gcx__freed_ring *gcx__freed_ring(struct gcx__thread *t, size_t granules);
 
-/* A large block goes in; the caller ends what comes out by gcx__object_free():
- * call until it is 0, with @number 0 from the second time on. */
-uint32_t gcx__freed_swap(uint32_t number, size_t cell_bytes);
+/* A large block goes in; the caller ends what comes out by gcx__object_free(),
+ * holding on to *ret_object: off the queue, nothing else keeps it. Call until it
+ * is 0, with @number 0 from the second time on. */
+uint32_t gcx__freed_swap(uint32_t number, size_t cell_bytes, void **ret_object);
 
 /* The thread ends, or has vanished in a fork, or is the only one of a child: what
  * it has freed is left to the collector. */
