@@ -21,7 +21,7 @@ void *gcx_alloc(size_t bytes)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
 
-  return gcx__object_alloc(bytes, GCX__ALIGN_MIN, 0, 0, &start);
+  return gcx__object_alloc_plain(bytes, &start);
 }
 
 void *gcx_alloc_atomic(size_t bytes)
@@ -45,7 +45,7 @@ void *gcx_calloc(size_t n, size_t bytes)
 
   if (__builtin_mul_overflow(n, bytes, &total))
     total = SIZE_MAX;
-  return gcx__object_alloc(total, GCX__ALIGN_MIN, 0, 0, &start);
+  return gcx__object_alloc_plain(total, &start);
 }
 
 void *gcx_aligned_alloc(size_t align, size_t bytes)

@@ -39,7 +39,7 @@ struct gcx__aux *gcx__aux_of(uint32_t number)
   if ((gcx__record_state(number) & GCX_FLAG_AUX) == 0)
     return NULL;
   return gcx__aux_at(
-      __atomic_load_n(&gcx__record_at(number)->link, __ATOMIC_ACQUIRE));
+      __atomic_load_n(&gcx__record_fate(number)->link, __ATOMIC_ACQUIRE));
 }
 
 static uint32_t aux_take_locked(void)
@@ -99,7 +99,7 @@ struct gcx__aux *gcx__aux_have_locked(uint32_t number)
   } while (!gcx__record_change(number, state, state | GCX_FLAG_AUX));
   GCX_DELAY();
   __atomic_store_n(&a->number, number, __ATOMIC_RELEASE);
-  __atomic_store_n(&gcx__record_at(number)->link, index, __ATOMIC_RELEASE);
+  __atomic_store_n(&gcx__record_fate(number)->link, index, __ATOMIC_RELEASE);
   aux_used++;
   return a;
 }
@@ -173,8 +173,8 @@ static uint32_t aux_clear(uint32_t number)
     return 0;
   aux_unlink(a);
   aux_orphan(a);
-  index = gcx__record_at(number)->link;
-  __atomic_store_n(&gcx__record_at(number)->link, 0, __ATOMIC_RELEASE);
+  index = gcx__record_fate(number)->link;
+  __atomic_store_n(&gcx__record_fate(number)->link, 0, __ATOMIC_RELEASE);
   __atomic_store_n(&a->number, 0, __ATOMIC_RELEASE);
   aux_used--;
   return index;

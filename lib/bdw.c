@@ -26,6 +26,11 @@
 extern void *GC_least_plausible_heap_addr __attribute__((weak));
 extern void *GC_greatest_plausible_heap_addr __attribute__((weak));
 
+/* The variable behind GC_get_gc_no(), exported as well. */
+extern size_t bdw_count __asm__("GC_gc_no") __attribute__((weak));
+const size_t gcx__bdw_no_count;
+const size_t *gcx__bdw_count_at = &gcx__bdw_no_count;
+
 static uint32_t bdw_starter; /* who is in gcx__bdw_init() */
 
 /* ---- start */
@@ -74,6 +79,8 @@ void gcx__bdw_init(const struct gcx__bdw_hooks *hooks)
   GC_allow_register_threads();
   bdw_exclude_own();
   bdw_expand();
+  if (&bdw_count != NULL)
+    gcx__bdw_count_at = &bdw_count;
   gcx__bdw_hooks_begin(hooks);
   __atomic_store_n(&bdw_starter, 0, __ATOMIC_RELAXED);
 }

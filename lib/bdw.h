@@ -70,7 +70,11 @@ size_t gcx__bdw_unmarked(const uintptr_t *hidden, size_t n, uint32_t first,
                          uint32_t *ret_found);
 /* Every address in the collected heap lies in [low, high). Stopped only. */
 void gcx__bdw_heap_bounds(uintptr_t *ret_low, uintptr_t *ret_high);
-uint64_t gcx__bdw_collections(void);      /* GC_get_gc_no, widened */
+uint64_t gcx__bdw_collections(void); /* GC_get_gc_no, widened */
+/* The same count for those who look all the time: it changes with each
+ * collection. Never so where this libgc hides it. */
+extern const size_t *gcx__bdw_count_at GCX_HIDDEN;
+extern const size_t gcx__bdw_no_count GCX_HIDDEN;
 uint64_t gcx__bdw_collections_seen(void); /* mark_end hooks that ran */
 void gcx__bdw_resync(void); /* what was missed is dealt with; locks held */
 bool gcx__bdw_is_incremental(void);

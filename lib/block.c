@@ -174,10 +174,9 @@ static bool block_has_ended(uint32_t state)
 static inline bool block_end(struct gcx__thread *t, uint32_t number, void *p,
                              size_t cell, const struct gcx__frame *start)
 {
-  struct gcx__record *r = gcx__record_at(number);
   uint32_t site = 0;
 
-  if (GCX_UNLIKELY(r->type != block_type_number() ||
+  if (GCX_UNLIKELY(gcx__record_at(number)->type != block_type_number() ||
                    gcx__record_state(number) != GCX_STATE_LIVE))
     return false;
   if (gcx__opt.leak != GCX_LEAK_OFF && t != NULL)
@@ -185,7 +184,7 @@ static inline bool block_end(struct gcx__thread *t, uint32_t number, void *p,
   if (GCX_UNLIKELY(
           !gcx__record_change(number, GCX_STATE_LIVE, GCX_STATE_DISPOSED)))
     return false;
-  r->link = site;
+  gcx__record_fate(number)->link = site;
   GCX_DELAY();
   block_queue(t, number, p, cell);
   GCX_KEEP(p);

@@ -33,7 +33,7 @@ void gcx__cells_drop(struct gcx__thread *t)
   for (size_t k = 0; k < GCX_ARRAY_LENGTH(t->cells->free); k++)
     for (size_t g = 0; g < GCX__CELLS_CLASSES; g++)
       __atomic_store_n(&t->cells->free[k][g], NULL, __ATOMIC_RELEASE);
-  t->cells->number_count = 0;
+  t->cells->number_next = t->cells->number_end = 0;
   t->cells->order = t->cells->order_end = 0;
 }
 
@@ -42,7 +42,8 @@ void gcx__cells_leave(struct gcx__thread *t)
   struct gcx__cells *c = t->cells;
 
   if (c != NULL)
-    gcx__record_give(c->numbers, c->number_count);
+    gcx__record_give(c->numbers + c->number_next,
+                     c->number_end - c->number_next);
   gcx__cells_drop(t);
 }
 
@@ -60,39 +61,18 @@ bool gcx__cells_refill(struct gcx__cells *c, enum gcx__kind kind,
   return true;
 }
 
-void gcx__cells_put(struct gcx__cells *c, enum gcx__kind kind, void *cell,
-                    size_t bytes)
-{
-  size_t granules = bytes / GCX__CELL_GRANULE;
-
-  if (granules >= GCX__CELLS_CLASSES ||
-      c->given[kind][granules] >= GCX__CELLS_KEPT) {
-    gcx__bdw_free(cell);
-    return;
-  }
-  c->given[kind][granules]++;
-  *(void **)cell = c->free[kind][granules];
-  c->free[kind][granules] = cell;
-}
-
 bool gcx__cells_refill_numbers(struct gcx__cells *c)
 {
-  uint32_t taken[GCX__CELLS_NUMBERS];
-  uint32_t n = gcx__record_take(taken, GCX__CELLS_NUMBERS);
-
-  if (n == 0)
-    return false;
-  for (uint32_t i = 0; i < n; i++)
-    c->numbers[i] = taken[n - 1 - i]; /* taken from the end: ascending */
-  c->number_count = n;
-  return true;
+  c->number_next = 0;
+  c->number_end = gcx__record_take(c->numbers, GCX__CELLS_NUMBERS);
+  return c->number_end != 0;
 }
 
 void gcx__cells_refill_order(struct gcx__cells *c)
 {
   c->order =
-      __atomic_fetch_add(&cells_order, GCX__CELLS_NUMBERS, __ATOMIC_RELAXED);
-  c->order_end = c->order + GCX__CELLS_NUMBERS;
+      __atomic_fetch_add(&cells_order, GCX__CELLS_ORDERS, __ATOMIC_RELAXED);
+  c->order_end = c->order + GCX__CELLS_ORDERS;
 }
 
 /* The list of threads does not change meanwhile. */

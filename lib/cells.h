@@ -12,7 +12,8 @@
 #define GCX__CELL_GRANULE 16
 #define GCX__CELLS_MAX 512 /* bytes of the largest cell that is cached */
 #define GCX__CELLS_CLASSES (GCX__CELLS_MAX / GCX__CELL_GRANULE + 1)
-#define GCX__CELLS_NUMBERS 64
+#define GCX__CELLS_NUMBERS 256 /* record numbers taken at once */
+#define GCX__CELLS_ORDERS 64   /* birth orders */
 #define GCX__CELLS_KEPT 1024 /* cells of a class put back before one is freed */
 
 /* The size of the cells in a piece of the collected heap, in which a tracked
@@ -21,20 +22,21 @@
 #define GCX__CELLS_PIECE 4096u
 #define GCX__CELLS_PIECES 64
 struct gcx__cells_piece {
-  uintptr_t piece; /* address / GCX__CELLS_PIECE */
-  uint32_t collection;
+  uintptr_t piece;     /* address / GCX__CELLS_PIECE */
+  uint32_t collection; /* *gcx__bdw_count_at */
   uint32_t bytes;
 };
 
 struct gcx__cells {
   void *free[2][GCX__CELLS_CLASSES]; /* [kind][granules], linked by word 0 */
-  uint32_t given[2][GCX__CELLS_CLASSES]; /* back by gcx__cells_put() since the
+  uint32_t given[2][GCX__CELLS_CLASSES]; /* back by gcx__cells_keep() since the
                                             last refill */
   bool inexact[2][GCX__CELLS_CLASSES]; /* may have larger cells: where bdwgc has
                                           no block, it gives one of any size */
   struct gcx__cells_piece pieces[GCX__CELLS_PIECES];
-  uint32_t numbers[GCX__CELLS_NUMBERS];
-  uint32_t number_count;
+  uint32_t numbers[GCX__CELLS_NUMBERS]; /* free: [number_next, number_end) */
+  uint32_t number_next;
+  uint32_t number_end;
   uint32_t order; /* birth orders left to this thread: [order, order_end) */
   uint32_t order_end;
 };
@@ -47,10 +49,23 @@ void gcx__cells_drop(struct gcx__thread *t);  /* vanished in a fork */
 /* Refill what a cell of @granules needs. False: no memory. */
 bool gcx__cells_refill(struct gcx__cells *c, enum gcx__kind kind,
                        size_t granules);
-/* A cell that is unpublished goes back: onto the cache, or to the collector when
- * the cache has had its share (a thread may free what others allocate). */
-void gcx__cells_put(struct gcx__cells *c, enum gcx__kind kind, void *cell,
-                    size_t bytes);
+/* A cell that is unpublished goes back onto the cache. False: it goes to the
+ * collector, the cache has had its share (a thread may free what others
+ * allocate). */
+static inline bool gcx__cells_keep(struct gcx__cells *c, enum gcx__kind kind,
+                                   void *cell, size_t bytes)
+{
+  size_t granules = bytes / GCX__CELL_GRANULE;
+
+  if (GCX_UNLIKELY(granules >= GCX__CELLS_CLASSES ||
+                   c->given[kind][granules] >= GCX__CELLS_KEPT))
+    return false;
+  c->given[kind][granules]++;
+  *(void **)cell = c->free[kind][granules];
+  c->free[kind][granules] = cell;
+  return true;
+}
+
 bool gcx__cells_refill_numbers(struct gcx__cells *c);
 void gcx__cells_refill_order(struct gcx__cells *c);
 

@@ -59,7 +59,7 @@ static void fork_child(void)
   gcx__thread_after_fork(fork_drop);
   self = gcx__thread_self();
   if (self != NULL && self->cells != NULL)
-    self->cells->number_count = 0;
+    self->cells->number_next = self->cells->number_end = 0;
   if (self != NULL)
     gcx__freed_drop(self);
   gcx__freed_after_fork();

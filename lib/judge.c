@@ -136,7 +136,7 @@ static struct gcx__marker *judge_marker; /* of gcx__judge_keep_waiting() */
 
 static void judge_keep_if_waiting(uint32_t number)
 {
-  if (judge_is_waiting(number, gcx__record_at(number)->state))
+  if (judge_is_waiting(number, gcx__record_fate(number)->state))
     gcx__marker_add(judge_marker, gcx__record_object(number));
 }
 
@@ -149,11 +149,13 @@ void gcx__judge_keep_waiting(struct gcx__marker *m)
   gcx__marker_drain(m);
 }
 
-static void judge_put(uint32_t number)
+static inline void judge_put(uint32_t number)
 {
-  uint32_t state = gcx__record_at(number)->state;
+  uint32_t state = gcx__record_fate(number)->state;
 
-  if (judge_is_finalizable(number, state))
+  if (GCX_LIKELY((state & GCX_STATE_MASK) == GCX_STATE_DISPOSED))
+    judge_rest.at[judge_rest.count++] = number;
+  else if (judge_is_finalizable(number, state))
     judge_lost.at[judge_lost.capacity - ++judge_finalizable] = number;
   else if (judge_is_owed(number, state))
     judge_lost.at[judge_lost.count++] = number;
@@ -200,7 +202,7 @@ void gcx__judge_finalizables(struct gcx__marker *m)
   const uint32_t *end = judge_lost.at + judge_lost.capacity;
 
   for (const uint32_t *n = end - judge_finalizable; n < end; n++) {
-    gcx__record_at(*n)->state |= GCX_FLAG_PENDING;
+    gcx__record_fate(*n)->state |= GCX_FLAG_PENDING;
     gcx__marker_add(m, gcx__record_object(*n));
   }
   gcx__marker_drain(m);
@@ -209,12 +211,12 @@ void gcx__judge_finalizables(struct gcx__marker *m)
 void gcx__judge_dispose_later(struct gcx__marker *m, void *object)
 {
   uint32_t number = gcx__object_number(object);
-  uint32_t state = number != 0 ? gcx__record_at(number)->state : 0;
+  uint32_t state = number != 0 ? gcx__record_fate(number)->state : 0;
 
   gcx__marker_add(m, object);
   if (!judge_is_live(number, state) || (state & GCX_FLAG_DUE) != 0)
     return;
-  gcx__record_at(number)->state |= GCX_FLAG_DUE;
+  gcx__record_fate(number)->state |= GCX_FLAG_DUE;
   judge_due.at[judge_due.count++] = number;
 }
 
@@ -263,9 +265,9 @@ void gcx__judge_lost(struct gcx__marker *m)
   if (judge_corpses > 0)
     judge_sort_lost();
   for (size_t i = 0; i < judge_lost.count; i++) {
-    struct gcx__record *r = gcx__record_at(judge_lost.at[i]);
+    struct gcx__fate *f = gcx__record_fate(judge_lost.at[i]);
 
-    r->state = (r->state & ~GCX_STATE_MASK) | GCX_STATE_LOST;
+    f->state = (f->state & ~GCX_STATE_MASK) | GCX_STATE_LOST;
   }
   judge_garbage_begin = m->marked;
   for (size_t i = 0; i < judge_lost.count - judge_late; i++)
@@ -278,23 +280,35 @@ bool gcx__judge_will_be_lost(const void *object)
   uint32_t number = gcx__object_number(object);
 
   return number != 0 && !gcx__bdw_is_marked(object) &&
-         judge_is_owed(number, gcx__record_at(number)->state);
+         judge_is_owed(number, gcx__record_fate(number)->state);
 }
 
 /* ---- the end of a stop */
 
-void gcx__judge_drop(uint32_t number)
+static GCX_NOINLINE void judge_drop_extras(uint32_t number, uint32_t state)
 {
-  uint32_t state = gcx__record_at(number)->state;
-
   if ((state & GCX_FLAG_CANARY) != 0)
     judge_dead_canaries++;
   if ((state & GCX_FLAG_AUX) != 0)
     gcx__aux_release_stopped(number);
-  gcx__record_unpublish(number);
+}
+
+static inline void judge_drop(uint32_t number)
+{
+  uint32_t state = gcx__record_fate(number)->state;
+
+  if (GCX_UNLIKELY((state & (GCX_FLAG_CANARY | GCX_FLAG_AUX)) != 0))
+    judge_drop_extras(number, state);
   /* A number of the parent's is never given out again in the child. */
-  if (number >= judge_watermark)
-    gcx__record_give_stopped(number);
+  if (GCX_LIKELY(number >= judge_watermark))
+    gcx__record_drop_stopped(number);
+  else
+    gcx__record_unpublish(number);
+}
+
+void gcx__judge_drop(uint32_t number)
+{
+  judge_drop(number);
 }
 
 /* If nothing was kept since, all that is listed is unmarked. From the end: free
@@ -306,7 +320,7 @@ void gcx__judge_drop_rest(const struct gcx__marker *m)
   judge_garbage_end = m->marked;
   for (size_t i = judge_rest.count; i-- > 0;)
     if (!kept || !judge_is_marked(judge_rest.at[i]))
-      gcx__judge_drop(judge_rest.at[i]);
+      judge_drop(judge_rest.at[i]);
 }
 
 bool gcx__judge_hand_over(struct gcx__marker *m, struct gcx__batch *b)

@@ -183,7 +183,7 @@ static bool lifecycle_set_disposed(uint32_t number, uint32_t site, bool left)
   while (!gcx__record_change(
       number, state, (state & ~(GCX_STATE_MASK | drop)) | GCX_STATE_DISPOSED));
   if (drop != 0)
-    gcx__record_at(number)->link = site;
+    gcx__record_fate(number)->link = site;
   __atomic_fetch_add(&lifecycle_ended, 1, __ATOMIC_RELEASE);
   if (lifecycle_waits != NULL)
     gcx__futex_wake(&lifecycle_ended);
@@ -291,7 +291,7 @@ static bool lifecycle_run(uint32_t number, uint32_t state, enum gcx__end how,
 static void lifecycle_end_plain(uint32_t number, uint32_t site)
 {
   lifecycle_wipe(number);
-  gcx__record_at(number)->link = site;
+  gcx__record_fate(number)->link = site;
 }
 
 static bool lifecycle_is_plain(uint32_t number, uint32_t state)
@@ -448,33 +448,43 @@ static int lifecycle_call(void *p, enum gcx__end how, const char *function,
 }
 
 /* The common case, where there is nothing to run, wipe, tell or wait for, and the
- * object is found at once: the compare-and-swap is all there is. False: it is
- * not so simple, or another thread was faster. */
+ * object is found at once: the compare-and-swap is all there is. With
+ * quarantine=0 nobody will ask where it was disposed. False: it is not so simple,
+ * or another thread was faster. */
 static inline bool lifecycle_dispose_simply(void *p,
                                             const struct gcx__frame *start)
 {
   const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_OPTIONAL |
-                            GCX_FLAG_SUPPRESSED | GCX_FLAG_FALSE |
-                            GCX_FLAG_WEAK;
+                            GCX_FLAG_SUPPRESSED | GCX_FLAG_FALSE;
   struct gcx__thread *t = gcx__thread_current;
-  uint32_t number = gcx__object_recall(p);
-  uint32_t state, site = 0;
-  struct gcx__record *r;
+  bool goes = gcx__opt.quarantine == 0;
+  uint32_t number, state, site = 0;
+  struct gcx__record_chunk *chunk;
+  struct gcx__fate *f;
+  size_t cell;
 
+  if (GCX_UNLIKELY(t == NULL || t->cells == NULL))
+    return false;
+  cell = gcx__object_cell_in(t->cells, p);
+  number = GCX_LIKELY(cell != 0) ? gcx__object_number_in(p, cell) : 0;
   if (GCX_UNLIKELY(number == 0))
     return false;
-  r = gcx__record_at(number);
-  state = __atomic_load_n(&r->state, __ATOMIC_ACQUIRE);
-  if (GCX_UNLIKELY(r->type != 0 || (state & ~harmless) != GCX_STATE_LIVE))
+  chunk = gcx__record_chunk_of(number);
+  f = gcx__record_fate_in(chunk, number);
+  state = __atomic_load_n(&f->state, __ATOMIC_ACQUIRE);
+  if (GCX_UNLIKELY(gcx__record_in(chunk, number)->type != 0 ||
+                   (state & ~(goes ? harmless : harmless | GCX_FLAG_WEAK)) !=
+                       GCX_STATE_LIVE))
     return false;
-  if (gcx__opt.leak != GCX_LEAK_OFF)
+  if (gcx__opt.leak != GCX_LEAK_OFF && !goes)
     site = gcx__trace_site(t, start);
   if (GCX_UNLIKELY(!gcx__record_change(
           number, state, (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED)))
     return false;
-  r->link = site;
-  if (gcx__opt.quarantine == 0)
-    gcx__object_free(number);
+  if (goes)
+    gcx__object_free_plain(t->cells, number, state, p, cell);
+  else
+    f->link = site;
   GCX_KEEP(p);
   return true;
 }

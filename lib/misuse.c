@@ -180,7 +180,7 @@ uint32_t gcx__misuse_dispose_site(uint32_t number)
   uint32_t site;
 
   if ((gcx__record_state(number) & GCX_FLAG_AUX) == 0)
-    return gcx__record_at(number)->link;
+    return gcx__record_fate(number)->link;
   gcx__lock(&gcx__aux_lock);
   a = gcx__aux_of(number);
   site = a != NULL ? a->dispose_site : 0;

@@ -31,6 +31,7 @@ void (*gcx__object_on_refill)(void);
 void (*gcx__object_on_move)(void *old, void *now);
 
 #define TRAILER sizeof(struct gcx__trailer)
+#define OBJECT_ZEROED 128 /* bytes of a cell that is cleared on the spot */
 
 uint32_t gcx__object_number(const void *base)
 {
@@ -39,13 +40,14 @@ uint32_t gcx__object_number(const void *base)
 
 static void object_remember(const void *p)
 {
-  struct gcx__cells_piece *m = gcx__object_piece(p);
+  const struct gcx__thread *t = gcx__thread_current;
   size_t cell = gcx__bdw_cell_bytes(p);
 
-  if (m != NULL && cell <= GCX__CELLS_PIECE / 2)
-    *m = (struct gcx__cells_piece){
+  if (t != NULL && t->cells != NULL &&
+      gcx__bdw_count_at != &gcx__bdw_no_count && cell <= GCX__CELLS_PIECE / 2)
+    *gcx__object_piece(t->cells, p) = (struct gcx__cells_piece){
       .piece = (uintptr_t)p / GCX__CELLS_PIECE,
-      .collection = (uint32_t)gcx__bdw_collections(),
+      .collection = (uint32_t)*gcx__bdw_count_at,
       .bytes = (uint32_t)cell,
     };
 }
@@ -179,31 +181,40 @@ static inline void *object_cell(struct gcx__cells *c, size_t bytes,
 
 /* ---- records */
 
-static uint32_t object_take_number(struct gcx__cells *c)
+static GCX_NOINLINE bool object_refill_numbers(struct gcx__cells *c)
 {
-  if (GCX_UNLIKELY(c->number_count == 0)) {
-    if (gcx__object_on_refill != NULL)
-      gcx__object_on_refill();
-    if (!gcx__cells_refill_numbers(c))
-      return 0;
-  }
-  return c->numbers[--c->number_count];
+  if (gcx__object_on_refill != NULL)
+    gcx__object_on_refill();
+  return gcx__cells_refill_numbers(c);
 }
 
-static void object_return_number(struct gcx__cells *c, uint32_t number)
+static inline uint32_t object_take_number(struct gcx__cells *c)
 {
-  if (c->number_count < GCX__CELLS_NUMBERS)
-    c->numbers[c->number_count++] = number;
+  if (GCX_UNLIKELY(c->number_next == c->number_end) &&
+      !object_refill_numbers(c))
+    return 0;
+  return c->numbers[c->number_next++];
+}
+
+static inline void object_return_number(struct gcx__cells *c, uint32_t number)
+{
+  if (GCX_LIKELY(c->number_next != 0))
+    c->numbers[--c->number_next] = number;
   else
     gcx__record_give(&number, 1);
 }
 
-static void object_tag(void *p, size_t cell, uint32_t number)
+/* One store each: what a compiler makes of several of them at once takes more
+ * instructions than it saves. */
+#define object_set(field, value) \
+  __atomic_store_n(&(field), value, __ATOMIC_RELAXED)
+
+static inline void object_tag(void *p, size_t cell, uint32_t number)
 {
   struct gcx__trailer *t = gcx__object_trailer(p, cell);
 
-  t->number = number;
-  t->check = gcx__object_check(p, number);
+  object_set(t->number, number);
+  object_set(t->check, gcx__object_check(p, number));
 }
 
 /* A size of 4 GiB and more lies in the side table. False: no memory. */
@@ -300,10 +311,11 @@ static inline struct object_birth object_born(struct gcx__thread *t,
   return birth;
 }
 
-/* What takes calls comes first; from the cell on, registers do. Field by field:
- * nothing is read again before it has left the store buffer. */
-void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
-                        uint32_t flags, const struct gcx__frame *start)
+/* What takes calls comes first; from the cell on, registers do. Inlined for what
+ * is mostly asked for. */
+__attribute__((always_inline)) static inline void *object_make(
+    size_t bytes, size_t align, uint32_t type, uint32_t flags,
+    const struct gcx__frame *start)
 {
   struct gcx__thread *t = gcx__thread_current;
   struct gcx__cells *c = t != NULL ? t->cells : NULL;
@@ -329,14 +341,14 @@ void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
     return object_no_memory(c, number);
   chunk = gcx__record_chunk_of(number);
   r = gcx__record_in(chunk, number);
-  r->type = type;
-  r->site = birth.site;
-  r->bytes = (uint32_t)bytes;
-  r->tid = t->tid;
-  r->birth_ms = birth.ms;
-  r->birth_order = object_order(c);
-  r->state = GCX_STATE_LIVE | flags;
-  r->link = 0;
+  object_set(r->type, type);
+  object_set(r->site, birth.site);
+  object_set(r->bytes, (uint32_t)bytes);
+  object_set(r->tid, t->tid);
+  object_set(r->birth_ms, birth.ms);
+  object_set(r->birth_order, object_order(c));
+  *gcx__record_fate_in(chunk, number) =
+      (struct gcx__fate){ .state = GCX_STATE_LIVE | flags };
   if (GCX_UNLIKELY(bytes > UINT32_MAX && !object_note_bytes(number, bytes)))
     return object_no_memory(c, number);
   GCX_DELAY();
@@ -345,6 +357,17 @@ void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
   gcx__record_publish_at(gcx__record_hot_in(chunk, number), p);
   GCX_DELAY();
   return p;
+}
+
+void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
+                        uint32_t flags, const struct gcx__frame *start)
+{
+  return object_make(bytes, align, type, flags, start);
+}
+
+void *gcx__object_alloc_plain(size_t bytes, const struct gcx__frame *start)
+{
+  return object_make(bytes, GCX__ALIGN_MIN, 0, 0, start);
 }
 
 /* Weak things follow the object that has moved, or forget the one that goes. */
@@ -377,9 +400,10 @@ void gcx__object_renew(struct gcx__thread *t, uint32_t number, size_t bytes,
   gcx__object_set_birth(t, number, start);
   r->type = type;
   r->bytes = (uint32_t)bytes;
-  r->link = 0;
+  gcx__record_fate(number)->link = 0;
   GCX_DELAY();
-  __atomic_store_n(&r->state, GCX_STATE_LIVE, __ATOMIC_RELEASE);
+  __atomic_store_n(&gcx__record_fate(number)->state, GCX_STATE_LIVE,
+                   __ATOMIC_RELEASE);
 }
 
 /* The cell @old goes on as a disposed object: a stale pointer stays harmless. */
@@ -388,8 +412,7 @@ static void object_leave_shell(void *old, uint32_t shell, uint32_t number)
   struct gcx__record *r = gcx__record_at(shell);
 
   *r = *gcx__record_at(number);
-  r->link = 0;
-  r->state = GCX_STATE_DISPOSED;
+  *gcx__record_fate(shell) = (struct gcx__fate){ .state = GCX_STATE_DISPOSED };
   r->bytes = (uint32_t)GCX_MIN(gcx__object_bytes(number), (size_t)UINT32_MAX);
   object_tag(old, gcx__bdw_cell_bytes(old), shell);
   gcx__record_publish(shell, old);
@@ -433,6 +456,33 @@ static void object_release_aux(uint32_t number)
   gcx__unlock(&gcx__aux_lock);
 }
 
+/* Most cells are small: a call would take longer. */
+static inline void object_zero(void *p, size_t cell)
+{
+  uint64_t *at = p;
+
+  if (GCX_UNLIKELY(cell > OBJECT_ZEROED)) {
+    memset(p, 0, cell);
+    return;
+  }
+  for (const uint64_t *end = at + cell / sizeof *at; at < end; at += 2)
+    at[0] = at[1] = 0;
+}
+
+/* Number and cell of a record that is unpublished. */
+static inline void object_put_back(struct gcx__cells *c, uint32_t number,
+                                   enum gcx__kind kind, void *p, size_t cell)
+{
+  object_return_number(c, number);
+  /* what is too large for the cache bdwgc clears itself */
+  if (GCX_LIKELY(kind == GCX_KIND_NORMAL && cell <= GCX__CELLS_MAX))
+    object_zero(p, cell);
+  else
+    memset(gcx__object_trailer(p, cell), 0, TRAILER);
+  if (GCX_UNLIKELY(!gcx__cells_keep(c, kind, p, cell)))
+    gcx__bdw_free(p);
+}
+
 void gcx__object_free(uint32_t number)
 {
   struct gcx__thread *t = gcx__thread_self();
@@ -452,11 +502,14 @@ void gcx__object_free(uint32_t number)
     gcx__bdw_free(p);
     return;
   }
-  object_return_number(t->cells, number);
-  /* what is too large for the cache bdwgc clears itself */
-  if (kind == GCX_KIND_NORMAL && cell <= GCX__CELLS_MAX)
-    memset(p, 0, cell);
-  else
-    memset(gcx__object_trailer(p, cell), 0, TRAILER);
-  gcx__cells_put(t->cells, kind, p, cell);
+  object_put_back(t->cells, number, kind, p, cell);
+}
+
+void gcx__object_free_plain(struct gcx__cells *c, uint32_t number,
+                            uint32_t flags, void *p, size_t cell)
+{
+  GCX_DELAY();
+  gcx__record_unpublish(number);
+  GCX_DELAY();
+  object_put_back(c, number, object_kind(flags), p, cell);
 }

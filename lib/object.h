@@ -11,6 +11,9 @@
 
 #include "../include/gcx/object.h"
 #include "../include/gcx/type.h"
+
+#include <string.h>
+
 #include "bdw.h"
 #include "cells.h"
 #include "record.h"
@@ -31,12 +34,10 @@ enum gcx__found {
   GCX_FOUND_CORRUPT,   /* gcx's, but the end of its cell was overwritten */
 };
 
+/* Zeroed memory never matches: there is no record 0. */
 static inline uint32_t gcx__object_check(const void *p, uint32_t number)
 {
-  uint64_t h = ((uintptr_t)p >> 4) ^ ((uint64_t)number << 32);
-
-  h *= UINT64_C(0x9E3779B97F4A7C15);
-  return (uint32_t)(h >> 32) | 1u; /* zeroed memory never matches */
+  return ((uint32_t)((uintptr_t)p >> 4) * 0x9E3779B1u) ^ number;
 }
 
 static inline struct gcx__trailer *gcx__object_trailer(const void *base,
@@ -49,12 +50,16 @@ static inline struct gcx__trailer *gcx__object_trailer(const void *base,
 /* Record of the cell of so many bytes, 0 if it is not a tracked object. */
 static inline uint32_t gcx__object_number_in(const void *base, size_t cell)
 {
-  const struct gcx__trailer *t = gcx__object_trailer(base, cell);
-  uint32_t n = t->number;
+  struct gcx__trailer t;
 
-  if (t->check != gcx__object_check(base, n) || !gcx__record_exists(n))
+  memcpy(&t, gcx__object_trailer(base, cell), sizeof t);
+  if (GCX_UNLIKELY(t.check != gcx__object_check(base, t.number) ||
+                   !gcx__record_exists(t.number)))
     return 0;
-  return gcx__record_object(n) == base ? n : 0;
+  return __atomic_load_n(gcx__record_hot(t.number), __ATOMIC_ACQUIRE) ==
+                 GCX_HIDE(base)
+             ? t.number
+             : 0;
 }
 
 /* ---- from a pointer to a record, without asking the collector
@@ -63,27 +68,33 @@ static inline uint32_t gcx__object_number_in(const void *base, size_t cell)
  * object. That is only where to look for a trailer; what decides is, as ever,
  * that the record points back: it holds nothing but bases. */
 
-static inline struct gcx__cells_piece *gcx__object_piece(const void *p)
+static inline struct gcx__cells_piece *gcx__object_piece(struct gcx__cells *c,
+                                                         const void *p)
 {
-  const struct gcx__thread *t = gcx__thread_current;
-  uintptr_t piece = (uintptr_t)p / GCX__CELLS_PIECE;
-
-  return t != NULL && t->cells != NULL
-             ? &t->cells->pieces[piece % GCX__CELLS_PIECES]
-             : NULL;
+  return &c->pieces[(uintptr_t)p / GCX__CELLS_PIECE % GCX__CELLS_PIECES];
 }
 
-/* Size of the cell at @p if it is remembered, else 0. Any value may be asked. */
-static inline size_t gcx__object_cell(const void *p)
+/* Size of the cell at @p if it is remembered, else 0. Any value may be asked: what
+ * is not at the start of a cell has no trailer there. */
+static inline size_t gcx__object_cell_in(struct gcx__cells *c, const void *p)
 {
-  const struct gcx__cells_piece *m = gcx__object_piece(p);
-  uintptr_t offset = (uintptr_t)p % GCX__CELLS_PIECE;
+  const struct gcx__cells_piece *m = gcx__object_piece(c, p);
 
-  if (m == NULL || m->piece != (uintptr_t)p / GCX__CELLS_PIECE ||
-      m->collection != (uint32_t)gcx__bdw_collections() ||
-      offset % GCX__CELL_GRANULE != 0 || offset + m->bytes > GCX__CELLS_PIECE)
+  if (GCX_UNLIKELY(m->piece != (uintptr_t)p / GCX__CELLS_PIECE ||
+                   m->collection != (uint32_t)*gcx__bdw_count_at ||
+                   (uintptr_t)p % GCX__CELLS_PIECE + m->bytes >
+                       GCX__CELLS_PIECE))
     return 0;
   return m->bytes;
+}
+
+static inline size_t gcx__object_cell(const void *p)
+{
+  const struct gcx__thread *t = gcx__thread_current;
+
+  return GCX_LIKELY(t != NULL && t->cells != NULL)
+             ? gcx__object_cell_in(t->cells, p)
+             : 0;
 }
 
 /* Record of the object @p if that can be told quickly, else 0. */
@@ -116,6 +127,9 @@ void gcx__object_renew(struct gcx__thread *t, uint32_t number, size_t bytes,
 void gcx__object_set_birth(struct gcx__thread *t, uint32_t number,
                            const struct gcx__frame *start);
 
+/* The commonest: gcx_alloc(). */
+void *gcx__object_alloc_plain(size_t bytes, const struct gcx__frame *start);
+
 size_t gcx__object_bytes(uint32_t number); /* asked for */
 
 /* Move what @number tracks to a cell of @bytes; the old cell becomes a disposed
@@ -135,6 +149,10 @@ extern void (*gcx__object_on_move)(void *old, void *now);
 
 /* quarantine=0: the memory of a disposed object goes back at once. */
 void gcx__object_free(uint32_t number);
+/* The same of one without side data that weak things don't know; @flags: its
+ * state word. */
+void gcx__object_free_plain(struct gcx__cells *c, uint32_t number,
+                            uint32_t flags, void *p, size_t cell);
 
 /* Called when a thread allocates for the first time, and now and then (with
  * each refill of record numbers): no lock held. Set by gcx.c. */

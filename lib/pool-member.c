@@ -27,12 +27,13 @@ void gcx__pool_lend(struct gcx__pool *pool, uint32_t number, size_t bytes,
                     struct gcx__thread *t, const struct gcx__frame *start)
 {
   struct gcx__record *r = gcx__record_at(number);
-  uint32_t kept = r->state & (GCX_FLAG_AUX | GCX_FLAG_WEAK);
+  struct gcx__fate *f = gcx__record_fate(number);
+  uint32_t kept = f->state & (GCX_FLAG_AUX | GCX_FLAG_WEAK);
 
   gcx__object_set_birth(t, number, start);
   r->bytes = (uint32_t)bytes;
   if ((kept & GCX_FLAG_AUX) == 0)
-    r->link = 0;
+    f->link = 0;
   GCX_DELAY();
   gcx__record_lend(number, pool->lent_flags | kept);
 }
@@ -99,7 +100,7 @@ bool gcx__pool_claim(const struct gcx__pool *pool, uint32_t number,
   if ((state & GCX_FLAG_AUX) != 0)
     member_rest(number, site);
   else
-    gcx__record_at(number)->link = site;
+    gcx__record_fate(number)->link = site;
   return true;
 }
 
@@ -107,7 +108,7 @@ void gcx__pool_end_member(struct gcx__pool *pool, uint32_t number, void *object,
                           uint32_t site)
 {
   if (site == 0 && (gcx__record_state(number) & GCX_FLAG_AUX) == 0)
-    site = gcx__record_at(number)->link; /* where it was given back */
+    site = gcx__record_fate(number)->link; /* where it was given back */
   (void)gcx__lifecycle_end(number, GCX_END_DISPOSE, site, NULL);
   if (pool->lends_buffers)
     __atomic_fetch_sub(&pool->members, 1, __ATOMIC_RELAXED);

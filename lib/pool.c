@@ -465,7 +465,7 @@ void gcx_pool_return(struct gcx_pool *p, void *buf)
     return;
   }
   r = gcx__record_at(number);
-  state = __atomic_load_n(&r->state, __ATOMIC_ACQUIRE);
+  state = gcx__record_state(number);
   if (r->type != p->type_number ||
       (state & ~harmless) != (GCX_STATE_LIVE | GCX_FLAG_POOLED)) {
     pool_return_slowly(p, buf, &start);
@@ -478,7 +478,7 @@ void gcx_pool_return(struct gcx_pool *p, void *buf)
     pool_return_slowly(p, buf, &start);
     return;
   }
-  r->link = site;
+  gcx__record_fate(number)->link = site;
   h->returned++;
   cell -= sizeof(struct gcx__trailer);
   if (GCX_UNLIKELY(r->bytes > p->max_bytes || p->wipes ||

@@ -59,7 +59,7 @@ uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max)
   if (record_free == 0)
     record_free =
         __atomic_exchange_n(&gcx__record_freed_stopped, 0, __ATOMIC_ACQ_REL);
-  for (n = record_free; n != 0 && taken < max; n = gcx__record_at(n)->link)
+  for (n = record_free; n != 0 && taken < max; n = gcx__record_fate(n)->link)
     ret_numbers[taken++] = n;
   record_free = n;
   if (taken == 0)
@@ -72,7 +72,7 @@ void gcx__record_give(const uint32_t *numbers, uint32_t n)
 {
   gcx__lock(&record_lock);
   while (n-- > 0) {
-    gcx__record_at(numbers[n])->link = record_free;
+    gcx__record_fate(numbers[n])->link = record_free;
     record_free = numbers[n];
   }
   gcx__unlock(&record_lock);
@@ -97,5 +97,6 @@ size_t gcx__record_count(void)
 
 size_t gcx__record_bytes_per_object(void)
 {
-  return sizeof(uintptr_t) + sizeof(struct gcx__record);
+  return sizeof(uintptr_t) + sizeof(struct gcx__fate) +
+         sizeof(struct gcx__record);
 }

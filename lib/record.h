@@ -4,7 +4,8 @@
  *
  * A record is a number. Its parts lie in chunks of vm memory that never move and
  * are never freed: a hot array of hidden pointers, all that a collection has to
- * walk, and a cold one with the rest.
+ * walk; what has become of the object, which is all that is looked at when one
+ * was disposed or goes; and a cold one with the rest.
  */
 #ifndef GCX_RECORD_H
 #define GCX_RECORD_H
@@ -35,8 +36,8 @@ enum gcx__state {
 #define GCX_FLAG_PENDING 16384u /* queued for its finalizer; kept until then */
 #define GCX_FLAG_FINALIZED 32768u /* its finalizer has run, or is running */
 #define GCX_FLAG_DUE 65536u       /* queued to be disposed; kept until then */
-#define GCX_FLAG_POOLED 131072u  /* a pool's, which its type tells */
-#define GCX_FLAG_CLAIMED 262144u /* in the hands of its pool's functions */
+#define GCX_FLAG_POOLED 131072u   /* a pool's, which its type tells */
+#define GCX_FLAG_CLAIMED 262144u  /* in the hands of its pool's functions */
 /* Waits in its pool: nobody may use it; its return is in @link. */
 #define GCX_FLAG_IDLE 524288u
 
@@ -47,6 +48,9 @@ struct gcx__record {
   uint32_t tid;   /* thread that allocated it */
   uint32_t birth_ms;
   uint32_t birth_order; /* ascending with time, modulo 2^32 */
+};
+
+struct gcx__fate {
   uint32_t state;
   uint32_t link; /* aux entry; once disposed: the dispose stack; of a free
                          number: the next free one */
@@ -58,6 +62,7 @@ struct gcx__record {
 
 struct gcx__record_chunk {
   uintptr_t hot[GCX__RECORD_CHUNK]; /* GCX_HIDE(object), 0: none */
+  struct gcx__fate fate[GCX__RECORD_CHUNK];
   struct gcx__record cold[GCX__RECORD_CHUNK];
 };
 
@@ -77,6 +82,12 @@ static inline struct gcx__record *gcx__record_in(struct gcx__record_chunk *c,
   return &c->cold[number & (GCX__RECORD_CHUNK - 1)];
 }
 
+static inline struct gcx__fate *gcx__record_fate_in(struct gcx__record_chunk *c,
+                                                    uint32_t number)
+{
+  return &c->fate[number & (GCX__RECORD_CHUNK - 1)];
+}
+
 static inline uintptr_t *gcx__record_hot_in(struct gcx__record_chunk *c,
                                             uint32_t number)
 {
@@ -86,6 +97,11 @@ static inline uintptr_t *gcx__record_hot_in(struct gcx__record_chunk *c,
 static inline struct gcx__record *gcx__record_at(uint32_t number)
 {
   return gcx__record_in(gcx__record_chunk_of(number), number);
+}
+
+static inline struct gcx__fate *gcx__record_fate(uint32_t number)
+{
+  return gcx__record_fate_in(gcx__record_chunk_of(number), number);
 }
 
 static inline uintptr_t *gcx__record_hot(uint32_t number)
@@ -101,7 +117,7 @@ static inline void *gcx__record_object(uint32_t number)
 
 static inline uint32_t gcx__record_state(uint32_t number)
 {
-  return __atomic_load_n(&gcx__record_at(number)->state, __ATOMIC_ACQUIRE);
+  return __atomic_load_n(&gcx__record_fate(number)->state, __ATOMIC_ACQUIRE);
 }
 
 /* Disposed for good, or back in its pool: not the caller's any more. */
@@ -115,14 +131,15 @@ static inline bool gcx__record_has_ended(uint32_t state)
 static inline bool gcx__record_change(uint32_t number, uint32_t from,
                                       uint32_t to)
 {
-  return __atomic_compare_exchange_n(&gcx__record_at(number)->state, &from, to,
-                                     false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+  return __atomic_compare_exchange_n(&gcx__record_fate(number)->state, &from,
+                                     to, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE);
 }
 
 /* The same where the object is nobody else's yet: a pool lends it. */
 static inline void gcx__record_lend(uint32_t number, uint32_t state)
 {
-  __atomic_store_n(&gcx__record_at(number)->state, state, __ATOMIC_RELEASE);
+  __atomic_store_n(&gcx__record_fate(number)->state, state, __ATOMIC_RELEASE);
 }
 
 /* Is @number one that was ever given out? Any value may be asked. */
@@ -148,7 +165,7 @@ static inline void gcx__record_publish(uint32_t number, void *object)
 static inline void gcx__record_unpublish(uint32_t number)
 {
   __atomic_store_n(gcx__record_hot(number), 0, __ATOMIC_RELEASE);
-  __atomic_store_n(&gcx__record_at(number)->state, GCX_STATE_FREE,
+  __atomic_store_n(&gcx__record_fate(number)->state, GCX_STATE_FREE,
                    __ATOMIC_RELEASE);
 }
 
@@ -157,11 +174,16 @@ static inline void gcx__record_unpublish(uint32_t number)
 uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max);
 /* Numbers that are not published (any more). Takes a lock. */
 void gcx__record_give(const uint32_t *numbers, uint32_t n);
-/* The same in the stopped world. */
+/* In the stopped world: unpublish @number and give it back. */
 extern uint32_t gcx__record_freed_stopped GCX_HIDDEN; /* chain of them */
-static inline void gcx__record_give_stopped(uint32_t number)
+static inline void gcx__record_drop_stopped(uint32_t number)
 {
-  gcx__record_at(number)->link = gcx__record_freed_stopped;
+  struct gcx__record_chunk *c = gcx__record_chunk_of(number);
+
+  *gcx__record_hot_in(c, number) = 0;
+  *gcx__record_fate_in(c, number) =
+      (struct gcx__fate){ .state = GCX_STATE_FREE,
+                          .link = gcx__record_freed_stopped };
   gcx__record_freed_stopped = number;
 }
 
