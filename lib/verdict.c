@@ -45,14 +45,18 @@ void gcx__verdict_collect(uintptr_t sp, const uintptr_t *registers, size_t n)
   gcx__roots_scan_from(0, NULL, 0);
 }
 
-/* The registers of all callers are in @context, or saved in frames above it. */
-GCX_NOINLINE void gcx__verdict_collect_here(void)
+/* The registers of all callers are in @context, or saved in frames from here on: in
+ * this one above its variables or, on other machines, above its frame pointer.
+ * AddressSanitizer would move @context away from there. */
+__attribute__((no_sanitize_address)) GCX_NOINLINE void
+gcx__verdict_collect_here(void)
 {
   ucontext_t context;
+  uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
 
   memset(&context, 0, sizeof context); /* nothing stale where it has holes */
   (void)getcontext(&context);
-  gcx__verdict_collect((uintptr_t)__builtin_frame_address(0),
+  gcx__verdict_collect(GCX_MIN(frame, (uintptr_t)&context),
                        (const uintptr_t *)(const void *)&context,
                        sizeof context / sizeof(uintptr_t));
   GCX_KEEP(&context);

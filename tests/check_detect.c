@@ -431,6 +431,43 @@ START_TEST(test_idle_program_is_left_alone)
   }
 END_TEST
 
+/* ---- what a register alone holds while this thread collects */
+
+#ifdef __x86_64__
+
+/* The registers that a function leaves to its callers as they were. */
+#define HELD_IN(name)                                                   \
+  static GCX_NOINLINE size_t held_in_##name(void)                       \
+  {                                                                     \
+    register char *p __asm__(#name) = gcx_strdup("held in a register"); \
+    size_t found;                                                       \
+                                                                        \
+    __asm__ volatile("" : "+r"(p));                                     \
+    found = gcx_check() + gcx_check();                                  \
+    __asm__ volatile("" : "+r"(p));                                     \
+    found += strcmp(p, "held in a register") != 0;                      \
+    gcx_dispose(p);                                                     \
+    return found;                                                       \
+  }
+HELD_IN(rbx)
+HELD_IN(r12)
+HELD_IN(r13)
+HELD_IN(r14)
+HELD_IN(r15)
+
+START_TEST(test_held_by_a_register)
+  {
+    ck_assert_uint_eq(held_in_rbx(), 0);
+    ck_assert_uint_eq(held_in_r12(), 0);
+    ck_assert_uint_eq(held_in_r13(), 0);
+    ck_assert_uint_eq(held_in_r14(), 0);
+    ck_assert_uint_eq(held_in_r15(), 0);
+    ck_assert_uint_eq(seen->direct, 0);
+  }
+END_TEST
+
+#endif
+
 /* ---- foreign finalizers and toggle references */
 
 static void *resurrected[N];
@@ -906,6 +943,9 @@ static Suite *detect_suite(void)
   tcase_add_loop_test(c, test_automatic_collections, 0, 2);
   tcase_add_test(c, test_incremental);
   tcase_add_loop_test(c, test_sleeping_program_reports, 0, 2);
+#ifdef __x86_64__
+  tcase_add_test(c, test_held_by_a_register);
+#endif
   tcase_add_test(c, test_idle_program_is_left_alone);
   tcase_add_test(c, test_what_a_foreign_finalizer_reaches_is_not_lost);
   tcase_add_test(c, test_what_a_foreign_finalizer_brings_back_is_not_lost);
