@@ -41,6 +41,7 @@
 static const struct gcx__bdw_hooks *bdw_hooks;
 static uint64_t bdw_first_collection; /* GC_get_gc_no() when hooks went in */
 static uint64_t bdw_seen;
+static uint32_t bdw_stops;
 static bool bdw_stopped;
 static bool bdw_pushed; /* in the present stop */
 
@@ -97,11 +98,17 @@ static void bdw_uncut_stack(void)
   bdw_cut = false;
 }
 
+uint32_t gcx__bdw_stops(void)
+{
+  return __atomic_load_n(&bdw_stops, __ATOMIC_ACQUIRE);
+}
+
 static void bdw_own_event(GC_EventType event)
 {
   switch (event) {
   case GC_EVENT_PRE_STOP_WORLD:
     bdw_hooks->before_stop();
+    __atomic_fetch_add(&bdw_stops, 1, __ATOMIC_RELEASE);
     break;
   case GC_EVENT_POST_STOP_WORLD:
     bdw_stopped = true;

@@ -41,6 +41,7 @@
 
 #include "bdw.h"
 #include "depot.h"
+#include "interpose-signal.h"
 #include "modules.h"
 #include "roots.h"
 #include "trace.h"
@@ -108,25 +109,12 @@ static void interpose_unblock_signals(void)
   (void)INTERPOSE_REAL(pthread_sigmask)(SIG_UNBLOCK, &set, NULL);
 }
 
-/* @set, or a copy in @copy without the collector's signals. In incremental mode
- * bdwgc may write-protect what its suspend handler writes to: that fault must get
- * through as well. */
+/* What to block of @set. */
 static const sigset_t *interpose_spare_signals(int how, const sigset_t *set,
                                                sigset_t *copy)
 {
-  int suspend, restart;
-
-  if (set == NULL || how == SIG_UNBLOCK || !interpose_ready)
-    return set;
-  gcx__bdw_signals(&suspend, &restart);
-  *copy = *set;
-  if (suspend > 0)
-    (void)sigdelset(copy, suspend);
-  if (restart > 0)
-    (void)sigdelset(copy, restart);
-  if (gcx__bdw_is_incremental())
-    (void)sigdelset(copy, SIGSEGV);
-  return copy;
+  return how == SIG_UNBLOCK || !interpose_ready ? set
+                                                : gcx__signal_spare(set, copy);
 }
 
 INTERPOSE_EXPORT int pthread_sigmask(int how, const sigset_t *set,
