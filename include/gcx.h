@@ -13,11 +13,14 @@
 #include <gcx/build.h>
 #include <gcx/collector.h>
 #include <gcx/hold.h>
+#include <gcx/fd.h>
+#include <gcx/file.h>
 #include <gcx/handle.h>
 #include <gcx/object.h>
 #include <gcx/owner.h>
 #include <gcx/pool.h>
 #include <gcx/report.h>
+#include <gcx/resource.h>
 #include <gcx/root.h>
 #include <gcx/scope.h>
 #include <gcx/type.h>

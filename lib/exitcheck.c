@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "finalizer.h"
 #include "finding.h"
 #include "options.h"
@@ -64,6 +65,12 @@ static bool exitcheck_is_wanted(void)
          gcx__opt.leak != GCX_LEAK_DISPOSE;
 }
 
+static void exitcheck_undisposed(void)
+{
+  (void)gcx__finding_undisposed();
+  (void)gcx__fd_undisposed();
+}
+
 void gcx__exitcheck_run(void)
 {
   const char *why = NULL;
@@ -74,7 +81,7 @@ void gcx__exitcheck_run(void)
   if (exitcheck_is_wanted())
     why = exitcheck_look();
   if (exitcheck_is_wanted() && gcx__opt.exit_check == GCX_EXIT_UNDISPOSED)
-    (void)gcx__finding_undisposed();
+    exitcheck_undisposed();
   if (why != NULL)
     gcx__report_note("indeterminate at exit: %s", why);
   gcx__report_summary();

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <wchar.h>
 
@@ -85,5 +86,32 @@ GCX_REDIRECTED FILE *gcx_redirect_open_memstream(char **ret_text,
  * @bytes copied; where there is none to be had, as it is. errno stays. */
 void *gcx__redirect_adopt(void *p, size_t bytes,
                           const struct gcx__frame *start);
+
+/* ---- descriptors: redirect-fd.c */
+GCX_REDIRECTED int gcx_redirect_open(const char *path, int flags, ...);
+GCX_REDIRECTED int gcx_redirect_open_2(const char *path, int flags);
+GCX_REDIRECTED int gcx_redirect_openat(int dir, const char *path, int flags,
+                                       ...);
+GCX_REDIRECTED int gcx_redirect_openat_2(int dir, const char *path, int flags);
+GCX_REDIRECTED int gcx_redirect_creat(const char *path, mode_t mode);
+GCX_REDIRECTED int gcx_redirect_socket(int domain, int type, int protocol);
+GCX_REDIRECTED int gcx_redirect_accept(int fd, struct sockaddr *ret_peer,
+                                       socklen_t *peer_bytes);
+GCX_REDIRECTED int gcx_redirect_accept4(int fd, struct sockaddr *ret_peer,
+                                        socklen_t *peer_bytes, int flags);
+GCX_REDIRECTED int gcx_redirect_socketpair(int domain, int type, int protocol,
+                                           int ret_fds[2]);
+GCX_REDIRECTED int gcx_redirect_pipe(int ret_fds[2]);
+GCX_REDIRECTED int gcx_redirect_pipe2(int ret_fds[2], int flags);
+GCX_REDIRECTED int gcx_redirect_dup(int fd);
+GCX_REDIRECTED int gcx_redirect_dup2(int fd, int to);
+GCX_REDIRECTED int gcx_redirect_dup3(int fd, int to, int flags);
+GCX_REDIRECTED int gcx_redirect_epoll_create1(int flags);
+GCX_REDIRECTED int gcx_redirect_eventfd(unsigned value, int flags);
+GCX_REDIRECTED int gcx_redirect_timerfd_create(int clock, int flags);
+GCX_REDIRECTED int gcx_redirect_memfd_create(const char *name, unsigned flags);
+GCX_REDIRECTED int gcx_redirect_close(int fd);
+GCX_REDIRECTED int gcx_redirect_close_range(unsigned first, unsigned last,
+                                            int flags);
 
 #endif

@@ -28,6 +28,8 @@ static const char *const text_events[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_LEAK] = "lost without gcx_dispose",
   [GCX_REPORT_USE_AFTER_DISPOSE] = "used after gcx_dispose",
   [GCX_REPORT_DOUBLE_DISPOSE] = "disposed a second time",
+  [GCX_REPORT_FD_OWNER] = "closed by somebody else",
+  [GCX_REPORT_EXHAUSTED] = "no room left",
   [GCX_REPORT_OVER_RELEASE] = "released too often",
   [GCX_REPORT_DOUBLE_FREE] = "freed a second time",
   [GCX_REPORT_BAD_POINTER] = "is not an object of gcx",
@@ -43,6 +45,8 @@ static const char *const text_uses[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_LEAK] = "used",
   [GCX_REPORT_USE_AFTER_DISPOSE] = "used",
   [GCX_REPORT_DOUBLE_DISPOSE] = "again",
+  [GCX_REPORT_FD_OWNER] = "closed",
+  [GCX_REPORT_EXHAUSTED] = "used",
   [GCX_REPORT_OVER_RELEASE] = "released",
   [GCX_REPORT_DOUBLE_FREE] = "again",
   [GCX_REPORT_BAD_POINTER] = "passed",
@@ -72,6 +76,13 @@ static const char *const text_remedies[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_DOUBLE_DISPOSE] =
       "harmless, but two places believe that they own it: decide which one "
       "does, or ignore it (double_dispose=ignore)",
+  [GCX_REPORT_FD_OWNER] =
+      "close a descriptor once, and one that belongs to a stream, a directory "
+      "or a handle through its owner alone (fclose, closedir, gcx_dispose); "
+      "after a close() the number may be somebody else's",
+  [GCX_REPORT_EXHAUSTED] = "dispose what was opened there: the findings beside "
+                           "this one say what was "
+                           "lost",
   [GCX_REPORT_OVER_RELEASE] =
       "pair each gcx_handle_release() with a gcx_handle_acquire() that "
       "returned "
@@ -195,6 +206,12 @@ static bool text_is_about_a_pointer(const struct gcx_report *r)
          (r->id == GCX_REPORT_POOL_RETURN && r->bytes == 0);
 }
 
+/* A finding about descriptors: they have no size and no address. */
+static bool text_is_no_object(const struct gcx_report *r)
+{
+  return r->id == GCX_REPORT_FD_OWNER || r->id == GCX_REPORT_EXHAUSTED;
+}
+
 /* Behind "==PID== gcx: ID: ". */
 static const char *text_event(const struct gcx_report *r)
 {
@@ -206,6 +223,11 @@ static void text_headline(struct gcx__out *o, const struct gcx_report *r)
 {
   if (text_is_about_a_pointer(r)) {
     gcx__out_fmt(o, "%p %s\n", r->object, text_events[r->id]);
+    return;
+  }
+  if (text_is_no_object(r)) {
+    text_foreign(o, r->detail);
+    gcx__out_char(o, '\n');
     return;
   }
   if (r->id == GCX_REPORT_LEAK && r->count == 0) {
@@ -226,6 +248,10 @@ static void text_what(struct gcx__out *o, const struct gcx_report *r)
 {
   size_t n = r->count == 0 ? r->indirect_count : r->count;
 
+  if (text_is_no_object(r)) {
+    text_sentence(o, "what", r->description);
+    return;
+  }
   if (text_is_about_a_pointer(r) && r->bytes == 0)
     return;
   text_label(o, r->id == GCX_REPORT_BAD_POINTER ? "inside" : "what");
@@ -245,7 +271,7 @@ static void text_what(struct gcx__out *o, const struct gcx_report *r)
 
 static void text_detail(struct gcx__out *o, const struct gcx_report *r)
 {
-  if (r->detail[0] == '\0')
+  if (r->detail[0] == '\0' || text_is_no_object(r))
     return;
   text_label(o, "detail");
   text_foreign(o, r->detail);
@@ -298,7 +324,9 @@ static size_t text_birth(struct gcx__out *o, const struct gcx_report *r)
 {
   if (r->birth_site == 0 && r->birth_tid == 0)
     return 0;
-  text_label(o, r->is_lent ? "taken" : "born");
+  text_label(o, text_is_no_object(r) ? "opened"
+                : r->is_lent         ? "taken"
+                                     : "born");
   text_time(o, r->birth_ms);
   gcx__out_text(o, " after start");
   if (r->birth_tid != 0)

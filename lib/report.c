@@ -65,6 +65,8 @@ const char *gcx__report_name(enum gcx__report_id id)
     [GCX_REPORT_LEAK] = "GCX-LEAK",
     [GCX_REPORT_USE_AFTER_DISPOSE] = "GCX-USE-AFTER-DISPOSE",
     [GCX_REPORT_DOUBLE_DISPOSE] = "GCX-DOUBLE-DISPOSE",
+    [GCX_REPORT_FD_OWNER] = "GCX-FD-OWNER",
+    [GCX_REPORT_EXHAUSTED] = "GCX-EXHAUSTED",
     [GCX_REPORT_OVER_RELEASE] = "GCX-OVER-RELEASE",
     [GCX_REPORT_DOUBLE_FREE] = "GCX-DOUBLE-FREE",
     [GCX_REPORT_BAD_POINTER] = "GCX-BAD-POINTER",
@@ -86,6 +88,7 @@ bool gcx__report_is_fatal(enum gcx__report_id id)
   case GCX_REPORT_LEAK:
     return gcx__opt.leak == GCX_LEAK_ABORT;
   case GCX_REPORT_USE_AFTER_DISPOSE:
+  case GCX_REPORT_FD_OWNER:
   case GCX_REPORT_OVER_RELEASE:
   case GCX_REPORT_DOUBLE_FREE:
   case GCX_REPORT_BAD_POINTER:
@@ -95,6 +98,7 @@ bool gcx__report_is_fatal(enum gcx__report_id id)
     return gcx__opt.misuse == GCX_MISUSE_FATAL;
   case GCX_REPORT_DOUBLE_DISPOSE:
     return gcx__opt.double_dispose == GCX_DOUBLE_FATAL;
+  case GCX_REPORT_EXHAUSTED:
   case GCX_REPORT_FALSE:
   case GCX_REPORT_UNDISPOSED:
   case GCX_REPORT_ID_COUNT:
@@ -113,7 +117,7 @@ static bool report_makes_status(enum gcx__report_id id)
     return gcx__opt.leak == GCX_LEAK_EXIT;
   if (id == GCX_REPORT_UNDISPOSED)
     return gcx__opt.leak == GCX_LEAK_EXIT || gcx__opt.leak == GCX_LEAK_ABORT;
-  return id != GCX_REPORT_FALSE;
+  return id != GCX_REPORT_FALSE && id != GCX_REPORT_EXHAUSTED;
 }
 
 static bool report_is_ignored(const struct gcx_report *r)

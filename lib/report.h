@@ -16,6 +16,9 @@ enum gcx__report_id {
   GCX_REPORT_LEAK,              /* GCX-LEAK */
   GCX_REPORT_USE_AFTER_DISPOSE, /* GCX-USE-AFTER-DISPOSE */
   GCX_REPORT_DOUBLE_DISPOSE,    /* GCX-DOUBLE-DISPOSE */
+  GCX_REPORT_FD_OWNER,          /* GCX-FD-OWNER */
+  GCX_REPORT_EXHAUSTED,         /* GCX-EXHAUSTED: out of descriptors, and lost
+                                   objects hold some */
   GCX_REPORT_OVER_RELEASE,      /* GCX-OVER-RELEASE */
   GCX_REPORT_DOUBLE_FREE,       /* GCX-DOUBLE-FREE */
   GCX_REPORT_BAD_POINTER,       /* GCX-BAD-POINTER */

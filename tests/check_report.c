@@ -245,6 +245,51 @@ START_TEST(test_bad_pointer_text)
   }
 END_TEST
 
+START_TEST(test_fd_owner_text)
+  {
+    struct gcx_report r = {
+      .id = GCX_REPORT_FD_OWNER,
+      .count = 1,
+      .description = "fd 5: /etc/hosts, reading",
+      .detail = "close(5): it belongs to a stream (FILE)",
+      .use_tid = 4712,
+      .birth_tid = 4711,
+    };
+
+    gcx__opt.misuse = GCX_MISUSE_REPORT;
+    text_is(&r,
+            "==PID== gcx: GCX-FD-OWNER: close(5): it belongs to a stream "
+            "(FILE)\n"
+            "  what      fd 5: /etc/hosts, reading\n"
+            "  closed    in thread 4712\n"
+            "  opened    0.000 s after start, in thread 4711\n"
+            "  do        close a descriptor once, and one that belongs to a "
+            "stream, a directory or a\n"
+            "            handle through its owner alone (fclose, closedir, "
+            "gcx_dispose); after a close()\n"
+            "            the number may be somebody else's\n",
+            0, 0, 0);
+  }
+END_TEST
+
+START_TEST(test_exhausted_text)
+  {
+    struct gcx_report r = {
+      .id = GCX_REPORT_EXHAUSTED,
+      .count = 812,
+      .detail = "EMFILE: 812 of at most 1024 descriptors were held by lost "
+                "objects",
+    };
+
+    text_is(&r,
+            "==PID== gcx: GCX-EXHAUSTED: EMFILE: 812 of at most 1024 "
+            "descriptors were held by lost objects\n"
+            "  do        dispose what was opened there: the findings beside "
+            "this one say what was lost\n",
+            0, 0, 0);
+  }
+END_TEST
+
 START_TEST(test_over_release_text)
   {
     struct gcx_report r = misuse_report(
@@ -582,6 +627,8 @@ static void add_texts(Suite *s)
   tcase_add_test(t, test_double_dispose_text);
   tcase_add_test(t, test_double_free_text);
   tcase_add_test(t, test_bad_pointer_text);
+  tcase_add_test(t, test_fd_owner_text);
+  tcase_add_test(t, test_exhausted_text);
   tcase_add_test(t, test_over_release_text);
   tcase_add_test(t, test_corrupt_text);
   tcase_add_test(t, test_false_report_text);

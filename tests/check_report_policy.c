@@ -204,6 +204,7 @@ START_TEST(test_what_is_fatal)
     static const bool fatal_by_default[GCX_REPORT_ID_COUNT] = {
       [GCX_REPORT_LEAK] = true,
       [GCX_REPORT_USE_AFTER_DISPOSE] = true,
+      [GCX_REPORT_FD_OWNER] = true,
       [GCX_REPORT_OVER_RELEASE] = true,
       [GCX_REPORT_DOUBLE_FREE] = true,
       [GCX_REPORT_BAD_POINTER] = true,
@@ -370,7 +371,8 @@ START_TEST(test_summary_of_everything)
         "SUMMARY: gcx: 1 object, 48 bytes lost in 1 finding (GCX-LEAK) and 1 "
         "object, "
         "1 byte with them; 1 finding (GCX-USE-AFTER-DISPOSE); 1 finding "
-        "(GCX-DOUBLE-DISPOSE); 1 finding (GCX-OVER-RELEASE); 1 finding "
+        "(GCX-DOUBLE-DISPOSE); 1 finding (GCX-FD-OWNER); 1 finding "
+        "(GCX-EXHAUSTED); 1 finding (GCX-OVER-RELEASE); 1 finding "
         "(GCX-DOUBLE-FREE); 1 finding "
         "(GCX-BAD-POINTER); 1 finding (GCX-CORRUPT); "
         "1 finding (GCX-FALSE-REPORT); 1 object, 48 bytes not disposed at exit "

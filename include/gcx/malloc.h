@@ -84,15 +84,49 @@
 #pragma redefine_extname scandirat64 gcx_redirect_scandirat
 #endif
 
+/* ---- descriptors: who opened which, and whose it is */
+#pragma redefine_extname open gcx_redirect_open
+#pragma redefine_extname open64 gcx_redirect_open
+#pragma redefine_extname __open_2 gcx_redirect_open_2
+#pragma redefine_extname __open64_2 gcx_redirect_open_2
+#pragma redefine_extname openat gcx_redirect_openat
+#pragma redefine_extname openat64 gcx_redirect_openat
+#pragma redefine_extname __openat_2 gcx_redirect_openat_2
+#pragma redefine_extname __openat64_2 gcx_redirect_openat_2
+#pragma redefine_extname creat gcx_redirect_creat
+#pragma redefine_extname creat64 gcx_redirect_creat
+#pragma redefine_extname socket gcx_redirect_socket
+#pragma redefine_extname accept gcx_redirect_accept
+#pragma redefine_extname accept4 gcx_redirect_accept4
+#pragma redefine_extname socketpair gcx_redirect_socketpair
+#pragma redefine_extname pipe gcx_redirect_pipe
+#pragma redefine_extname pipe2 gcx_redirect_pipe2
+#pragma redefine_extname dup gcx_redirect_dup
+#pragma redefine_extname dup2 gcx_redirect_dup2
+#pragma redefine_extname dup3 gcx_redirect_dup3
+#pragma redefine_extname epoll_create1 gcx_redirect_epoll_create1
+#pragma redefine_extname eventfd gcx_redirect_eventfd
+#pragma redefine_extname timerfd_create gcx_redirect_timerfd_create
+#pragma redefine_extname memfd_create gcx_redirect_memfd_create
+#pragma redefine_extname close gcx_redirect_close
+#pragma redefine_extname close_range gcx_redirect_close_range
+
 /* Symbols that no declaration of these names leads to: what the compiler makes of
  * malloc() and memset(), and what the C library's headers name by an asm label
  * (_FORTIFY_SOURCE, _FILE_OFFSET_BITS=64). The assembler renames them. */
 #if defined(__ELF__) && !defined(GCX_REDIRECT_NO_ASM)
 __asm__(".set calloc, gcx_redirect_calloc\n"
         ".set realpath, gcx_redirect_realpath\n"
-        ".set getcwd, gcx_redirect_getcwd\n");
+        ".set getcwd, gcx_redirect_getcwd\n"
+        ".set open, gcx_redirect_open\n"
+        ".set openat, gcx_redirect_openat\n");
 #if defined(__LP64__)
-__asm__(".set scandir64, gcx_redirect_scandir\n"
+__asm__(".set __open64_2, gcx_redirect_open_2\n"
+        ".set __openat64_2, gcx_redirect_openat_2\n"
+        ".set open64, gcx_redirect_open\n"
+        ".set openat64, gcx_redirect_openat\n"
+        ".set creat64, gcx_redirect_creat\n"
+        ".set scandir64, gcx_redirect_scandir\n"
         ".set scandirat64, gcx_redirect_scandirat\n");
 #endif
 #endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exhaust.h - out of descriptors or memory: is it because of what was lost?
+ */
+#ifndef GCX_EXHAUST_H
+#define GCX_EXHAUST_H
+
+#include <errno.h>
+
+#include "assert.h"
+
+/* Did a call fail with EMFILE, ENFILE or ENOMEM? Then collect, let what is lost
+ * be dealt with as leak= says, and say how many descriptors it held. True: worth
+ * one more try. errno is kept. No lock held. */
+bool gcx__exhaust_make_room(int error);
+
+/* @variable = @call, once more if it was not @worked and room could be made. */
+#define GCX__WITH_ROOM(variable, call, worked)      \
+  do {                                              \
+    (variable) = (call);                            \
+    if (!(worked) && gcx__exhaust_make_room(errno)) \
+      (variable) = (call);                          \
+  } while (0)
+
+#endif

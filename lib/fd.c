@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fd.c - the ledger of descriptors
+ *
+ * An int can't be traced: it looks like any other number. So it is written down
+ * who opened which descriptor, and whose it is now; what is still open at exit can
+ * be listed, and a close() of what somebody else owns, or of what is closed
+ * already, can be told with both stacks.
+ *
+ * One entry a number, in mapped memory of its own, changed by atomic stores: the
+ * kernel sees to it that a number has one owner at a time. An entry is marked
+ * closed *before* the kernel closes: right afterwards the number may be another
+ * thread's, who writes his own.
+ *
+ *   unknown --opened--> open --closing--> closed --opened--> open ...
+ *
+ * What the ledger does not see (a library that opens or closes by itself) must
+ * not lead to a false report:
+ *   - EBADF from the kernel is the only proof that a number was not open, and is
+ *     reported only if the ledger knows who closed it;
+ *   - not for a sweep over all numbers (the call before closed a neighbour from
+ *     the same place), nor in the child of a fork, where sweeps are the custom;
+ *   - an owned number is reported only if it is still the file that the owner
+ *     opened: its device and inode are kept for that;
+ *   - at exit what the kernel does not call open is left out.
+ * What remains: a number that was reused behind the ledger's back for the same
+ * file.
+ */
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "describe.h"
+#include "finalizer.h"
+#include "options.h"
+#include "out.h"
+#include "platform.h"
+#include "record.h"
+#include "report.h"
+#include "thread.h"
+#include "trace.h"
+#include "vm.h"
+
+#define FD_MAX (1u << 20) /* the kernel's own limit unless raised */
+#define FD_MIN 1024u
+
+enum fd_state { FD_UNKNOWN, FD_OPEN, FD_CLOSED };
+
+struct fd_entry {
+  uint32_t state; /* enum fd_state, epoch << 8 */
+  uint32_t owner; /* enum gcx__fd_owner */
+  uint32_t number;
+  uint32_t open_site;
+  uint32_t close_site;
+  uint32_t open_ms;
+  uint32_t open_tid;
+  uint32_t identity; /* of the file, owned ones only; 0: unknown */
+};
+
+static struct fd_entry *fd_entries;
+static uint32_t fd_limit; /* entries */
+static uint32_t fd_high;  /* numbers below it were seen */
+static uint32_t fd_epoch; /* counts forks above this process */
+static size_t fd_reclaimed;
+static uint32_t fd_reclaimed_site;
+
+/* The latest close() of this thread, to recognise sweeps. */
+static __thread struct {
+  uintptr_t pc;
+  int fd;
+} fd_previous __attribute__((tls_model("initial-exec")));
+
+/* ---- entries */
+
+static struct fd_entry *fd_map(void)
+{
+  struct fd_entry *entries = NULL, *none = NULL;
+  uint32_t n = FD_MAX;
+
+  while (entries == NULL && n >= FD_MIN) {
+    entries = gcx__vm_map(n * sizeof *entries);
+    if (entries == NULL)
+      n /= 4;
+  }
+  if (entries == NULL)
+    return NULL;
+  if (!__atomic_compare_exchange_n(&fd_entries, &none, entries, false,
+                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    gcx__vm_unmap(entries, n * sizeof *entries);
+    return none;
+  }
+  __atomic_store_n(&fd_limit, n, __ATOMIC_RELEASE);
+  return entries;
+}
+
+/* NULL: not in the ledger. @make: there is to be one. */
+static struct fd_entry *fd_entry(int fd, bool make)
+{
+  struct fd_entry *entries = __atomic_load_n(&fd_entries, __ATOMIC_ACQUIRE);
+
+  if (entries == NULL && make)
+    entries = fd_map();
+  if (entries == NULL || fd < 0 ||
+      (uint32_t)fd >= __atomic_load_n(&fd_limit, __ATOMIC_ACQUIRE))
+    return NULL;
+  return &entries[fd];
+}
+
+static uint32_t fd_word(enum fd_state state)
+{
+  return (uint32_t)state | fd_epoch << 8;
+}
+
+/* The state, if it is this process's own and not a parent's. */
+static enum fd_state fd_state(const struct fd_entry *e)
+{
+  uint32_t word = __atomic_load_n(&e->state, __ATOMIC_ACQUIRE);
+
+  return word >> 8 == (fd_epoch & 0xffffffu) ? (enum fd_state)(word & 0xff)
+                                             : FD_UNKNOWN;
+}
+
+static uint32_t fd_identity(int fd)
+{
+  struct stat st;
+
+  if (fstat(fd, &st) != 0)
+    return 0;
+  return (uint32_t)(((uint64_t)st.st_ino * UINT64_C(0x9E3779B97F4A7C15) ^
+                     (uint64_t)st.st_dev) >>
+                    32) |
+         1u;
+}
+
+uint32_t gcx__fd_site(const struct gcx__frame *start)
+{
+  struct gcx__thread *t = gcx__thread_self();
+
+  return t == NULL || gcx__opt.leak == GCX_LEAK_OFF ? 0
+                                                    : gcx__trace_site(t, start);
+}
+
+static void fd_raise_high(uint32_t above)
+{
+  uint32_t high = __atomic_load_n(&fd_high, __ATOMIC_RELAXED);
+
+  while (high < above &&
+         !__atomic_compare_exchange_n(&fd_high, &high, above, true,
+                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    ;
+}
+
+void gcx__fd_opened(int fd, enum gcx__fd_owner owner, uint32_t number,
+                    uint32_t site)
+{
+  struct fd_entry *e = fd_entry(fd, true);
+
+  if (e == NULL)
+    return;
+  e->owner = owner;
+  e->number = number;
+  e->open_site = site;
+  e->open_ms = gcx__clock_ms();
+  e->open_tid = gcx__thread_current != NULL ? gcx__thread_current->tid : 0;
+  e->identity = owner == GCX_FD_PLAIN ? 0 : fd_identity(fd);
+  fd_raise_high((uint32_t)fd + 1);
+  __atomic_store_n(&e->state, fd_word(FD_OPEN), __ATOMIC_RELEASE);
+}
+
+static void fd_note_reclaimed(const struct fd_entry *e)
+{
+  if (!gcx__finalizer_is_self())
+    return;
+  __atomic_fetch_add(&fd_reclaimed, 1, __ATOMIC_RELAXED);
+  __atomic_store_n(&fd_reclaimed_site, e->open_site, __ATOMIC_RELAXED);
+}
+
+void gcx__fd_closing(int fd, uint32_t site)
+{
+  struct fd_entry *e = fd_entry(fd, false);
+
+  if (e == NULL)
+    return;
+  if (fd_state(e) == FD_OPEN)
+    fd_note_reclaimed(e);
+  e->close_site = site;
+  __atomic_store_n(&e->state, fd_word(FD_CLOSED), __ATOMIC_RELEASE);
+}
+
+/* ---- close() */
+
+static const char *fd_owner_name(uint32_t owner)
+{
+  static const char *const names[] = { "nobody", "a handle", "a stream (FILE)",
+                                       "a directory stream (DIR)" };
+
+  return names[owner < GCX_ARRAY_LENGTH(names) ? owner : 0];
+}
+
+static void fd_report(int fd, const struct fd_entry *e, uint32_t site,
+                      const char *what, const char *whose)
+{
+  struct gcx_report r = { .id = GCX_REPORT_FD_OWNER, .count = 1 };
+  struct gcx__out o;
+
+  gcx__out_init(&o, -1, r.detail, sizeof r.detail);
+  gcx__out_fmt(&o, "close(%d): %s%s", fd, what, whose);
+  gcx__describe_fd(fd, r.description, sizeof r.description);
+  r.birth_site = e->open_site;
+  r.birth_ms = e->open_ms;
+  r.birth_tid = e->open_tid;
+  r.use_site = site;
+  r.use_tid = gcx__tid();
+  if (fd_state(e) == FD_CLOSED)
+    r.dispose_site = e->close_site;
+  gcx__report(&r, 1, true);
+}
+
+static bool fd_is_sweep(int fd, uintptr_t pc)
+{
+  bool sweep = fd_previous.pc == pc &&
+               (fd_previous.fd == fd - 1 || fd_previous.fd == fd + 1);
+
+  fd_previous.pc = pc;
+  fd_previous.fd = fd;
+  return sweep;
+}
+
+/* Is it, as far as can be told, still the file that its owner opened? */
+static bool fd_is_owned(int fd, const struct fd_entry *e)
+{
+  return fd_state(e) == FD_OPEN && e->owner != GCX_FD_PLAIN &&
+         e->identity != 0 && e->identity == fd_identity(fd);
+}
+
+int gcx__fd_close(int fd, const struct gcx__frame *start)
+{
+  struct fd_entry *e = fd_entry(fd, false);
+  enum fd_state before = e != NULL ? fd_state(e) : FD_UNKNOWN;
+  bool sweep = fd_is_sweep(fd, start->pc);
+  uint32_t site = 0;
+  int result, saved;
+
+  if (before == FD_UNKNOWN)
+    return close(fd);
+  site = gcx__fd_site(start);
+  if (!sweep && fd_is_owned(fd, e))
+    fd_report(fd, e, site, "it belongs to ", fd_owner_name(e->owner));
+  if (before == FD_OPEN)
+    gcx__fd_closing(fd, site);
+  result = close(fd);
+  saved = errno;
+  if (result < 0 && saved == EBADF && !sweep && before == FD_CLOSED &&
+      fd_state(e) == FD_CLOSED)
+    fd_report(fd, e, site, "it has been closed already", "");
+  errno = saved;
+  return result;
+}
+
+void gcx__fd_closed_range(uint32_t first, uint32_t last, uint32_t site)
+{
+  uint32_t high = __atomic_load_n(&fd_high, __ATOMIC_ACQUIRE);
+
+  for (uint32_t fd = first; fd < high && fd <= last; fd++)
+    if (fd_state(&fd_entries[fd]) == FD_OPEN)
+      gcx__fd_closing((int)fd, site);
+}
+
+bool gcx__fd_is_owned(int fd)
+{
+  const struct fd_entry *e = fd_entry(fd, false);
+
+  return e != NULL && fd_is_owned(fd, e);
+}
+
+/* ---- what is open */
+
+static bool fd_is_lost(const struct fd_entry *e)
+{
+  uint32_t state;
+
+  if (e->number == 0 || !gcx__record_exists(e->number))
+    return false;
+  state = gcx__record_state(e->number) & GCX_STATE_MASK;
+  return state == GCX_STATE_LOST || state == GCX_STATE_REPORTED;
+}
+
+static size_t fd_lost_at(uint32_t site, uint32_t high)
+{
+  size_t n = 0;
+
+  for (uint32_t fd = 0; fd < high; fd++)
+    n += fd_state(&fd_entries[fd]) == FD_OPEN &&
+         fd_entries[fd].open_site == site && fd_is_lost(&fd_entries[fd]);
+  return n;
+}
+
+/* The site by majority vote: one pass, no memory. */
+void gcx__fd_count(struct gcx__fd_count *ret_count)
+{
+  struct gcx__fd_count c = { 0 };
+  uint32_t high = __atomic_load_n(&fd_high, __ATOMIC_ACQUIRE);
+  size_t votes = 0;
+
+  for (uint32_t fd = 0; fd < high; fd++) {
+    const struct fd_entry *e = &fd_entries[fd];
+
+    if (fd_state(e) != FD_OPEN)
+      continue;
+    c.open++;
+    if (!fd_is_lost(e))
+      continue;
+    c.lost++;
+    if (votes == 0)
+      c.site = e->open_site;
+    votes = votes > 0 && c.site != e->open_site ? votes - 1 : votes + 1;
+  }
+  if (c.lost > 0)
+    c.at_site = fd_lost_at(c.site, high);
+  *ret_count = c;
+}
+
+size_t gcx__fd_reclaimed(uint32_t *ret_site)
+{
+  *ret_site = __atomic_load_n(&fd_reclaimed_site, __ATOMIC_RELAXED);
+  return __atomic_load_n(&fd_reclaimed, __ATOMIC_RELAXED);
+}
+
+static bool fd_is_left(uint32_t fd)
+{
+  const struct fd_entry *e = &fd_entries[fd];
+
+  return fd_state(e) == FD_OPEN && e->owner == GCX_FD_PLAIN &&
+         fcntl((int)fd, F_GETFD) >= 0;
+}
+
+/* One report for those of @first's site, from @first on. */
+static size_t fd_report_left(uint32_t first, uint32_t high)
+{
+  const struct fd_entry *e = &fd_entries[first];
+  struct gcx_report r = { .id = GCX_REPORT_UNDISPOSED, .type_name = "fd" };
+
+  for (uint32_t fd = first; fd < high; fd++)
+    r.count += fd_entries[fd].open_site == e->open_site && fd_is_left(fd);
+  gcx__describe_fd((int)first, r.description, sizeof r.description);
+  r.birth_site = e->open_site;
+  r.birth_ms = e->open_ms;
+  r.birth_tid = e->open_tid;
+  gcx__report(&r, 1, false);
+  return r.count;
+}
+
+size_t gcx__fd_undisposed(void)
+{
+  uint32_t high = __atomic_load_n(&fd_high, __ATOMIC_ACQUIRE);
+  size_t left = 0;
+
+  for (uint32_t fd = 3; fd < high; fd++) {
+    bool told = false;
+
+    if (!fd_is_left(fd))
+      continue;
+    for (uint32_t other = 3; other < fd && !told; other++)
+      told = fd_entries[other].open_site == fd_entries[fd].open_site &&
+             fd_is_left(other);
+    if (!told)
+      left += fd_report_left(fd, high);
+  }
+  return left;
+}
+
+void gcx__fd_after_fork(void)
+{
+  fd_epoch = (fd_epoch + 1) & 0xffffffu;
+}

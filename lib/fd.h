@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fd.h - the ledger of descriptors: who opened which number, and whose it is
+ */
+#ifndef GCX_FD_INTERNAL_H
+#define GCX_FD_INTERNAL_H
+
+#include "assert.h"
+#include "unwind.h"
+
+enum gcx__fd_owner {
+  GCX_FD_PLAIN,  /* an int, and nobody knows where */
+  GCX_FD_HANDLE, /* a struct gcx_handle */
+  GCX_FD_STREAM, /* a FILE */
+  GCX_FD_DIR     /* a DIR */
+};
+
+/* Site of a caller, 0 where no stacks are recorded. */
+uint32_t gcx__fd_site(const struct gcx__frame *start);
+
+/* @fd is open from now on (opened, or handed to its @owner, the record @number
+ * or 0). Nothing for a number that is none, or beyond the ledger. */
+void gcx__fd_opened(int fd, enum gcx__fd_owner owner, uint32_t number,
+                    uint32_t site);
+
+/* Its owner is about to close @fd: before the call, since the number may be
+ * somebody else's right after it. */
+void gcx__fd_closing(int fd, uint32_t site);
+
+/* close() of a program. Reports what is not the program's to close. */
+int gcx__fd_close(int fd, const struct gcx__frame *start);
+
+/* All in [first, last] were closed by one call. */
+void gcx__fd_closed_range(uint32_t first, uint32_t last, uint32_t site);
+
+/* Does a handle, a stream or a directory have it? */
+bool gcx__fd_is_owned(int fd);
+
+/* What the ledger says now. */
+struct gcx__fd_count {
+  size_t open;    /* of this process, opened by it */
+  size_t lost;    /* of those: their owner was found lost */
+  uint32_t site;  /* that opened most of the lost ones */
+  size_t at_site; /* so many */
+};
+void gcx__fd_count(struct gcx__fd_count *ret_count);
+
+/* Descriptors that the finalizer thread has closed, since start, and the site
+ * that opened most of the latest ones. */
+size_t gcx__fd_reclaimed(uint32_t *ret_site);
+
+/* exit_check=undisposed: report plain ones that are still open, by site; how
+ * many. */
+size_t gcx__fd_undisposed(void);
+
+/* In the child of a fork: what is open is the parent's business. */
+void gcx__fd_after_fork(void);
+
+#endif
