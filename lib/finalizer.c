@@ -7,7 +7,7 @@
  *     +---------------- fork (child) ------------+
  *
  * The thread sleeps in gcx__bdw_blocking(), so a collection neither signals it
- * nor waits for it. The hook queues batches and wakes it; it takes all there
+ * nor waits for it; meanwhile it helps in stops (crew.h). The hook queues batches and wakes it; it takes all there
  * are, deals with them, and then says up to which batch it has come. A program
  * in which the thread can't be started (or that is exiting) is served by the
  * threads that wait: finalizer_turn decides who works, so that a batch is never
@@ -24,6 +24,7 @@
 #include "batch.h"
 #include "bdw.h"
 #include "cells.h"
+#include "crew.h"
 #include "finalize.h"
 #include "finding.h"
 #include "later.h"
@@ -153,6 +154,7 @@ static void *finalizer_sleep(void *arg)
   uint32_t begin = gcx__now_ms(), idle_ticks = 0;
 
   __atomic_store_n(&gcx__clock.keeper, &gcx__batch_queued, __ATOMIC_RELEASE);
+  gcx__crew_rest(&gcx__batch_queued);
   while (__atomic_load_n(&gcx__batch_queued, __ATOMIC_ACQUIRE) == s->seen) {
     uint64_t spent = gcx__now_ms() - begin;
     bool kept = __atomic_load_n(&gcx__clock.is_kept, __ATOMIC_ACQUIRE) != 0;
@@ -161,11 +163,15 @@ static void *finalizer_sleep(void *arg)
       break;
     gcx__futex_wait(&gcx__batch_queued, s->seen,
                     kept ? CLOCK_TICK_MS : s->timeout_ms - spent);
+    /* What it looked at are objects, also unreachable ones. */
+    if (gcx__crew_help())
+      gcx__bdw_clear_stack();
     if (kept)
       finalizer_keep_clock(&idle_ticks);
     else
       idle_ticks = 0;
   }
+  gcx__crew_rest(NULL);
   __atomic_store_n(&gcx__clock.keeper, NULL, __ATOMIC_RELEASE);
   __atomic_store_n(&gcx__clock.is_kept, 0, __ATOMIC_RELEASE);
   return NULL;
@@ -289,6 +295,7 @@ void gcx__finalizer_after_fork(void)
   finalizer_state = FINALIZER_NONE;
   finalizer_tid = 0;
   finalizer_turn = 0;
+  gcx__crew_after_fork();
   finalizer_done = gcx__batch_queued;
   finalizer_todo = NULL;
   gcx__later_after_fork();

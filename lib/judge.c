@@ -22,6 +22,7 @@
 
 #include "aux.h"
 #include "bdw.h"
+#include "crew.h"
 #include "object.h"
 #include "options.h"
 #include "record.h"
@@ -29,11 +30,13 @@
 static struct gcx__numbers judge_rest; /* corpses at the end */
 static struct gcx__numbers judge_lost; /* candidates; finalizables at the end */
 static struct gcx__numbers judge_due;  /* to be disposed later */
-static size_t judge_corpses;           /* at the end of judge_rest */
-static size_t judge_finalizable;       /* at the end of judge_lost */
-static size_t judge_late;              /* last ones of judge_lost */
-static size_t judge_marked;            /* by the marker when it was listed */
-static size_t judge_garbage_begin;     /* in the marker's queue */
+static struct gcx__numbers judge_found; /* of each chunk, at its first number */
+static uint32_t judge_founds[GCX__RECORD_CHUNKS];
+static size_t judge_corpses;       /* at the end of judge_rest */
+static size_t judge_finalizable;   /* at the end of judge_lost */
+static size_t judge_late;          /* last ones of judge_lost */
+static size_t judge_marked;        /* by the marker when it was listed */
+static size_t judge_garbage_begin; /* in the marker's queue */
 static size_t judge_garbage_end;
 static size_t judge_listed;
 static uint32_t judge_watermark;
@@ -44,6 +47,7 @@ bool gcx__judge_reserve(void)
   bool rest = gcx__numbers_reserve(&judge_rest);
   bool lost = gcx__numbers_reserve(&judge_lost);
 
+  (void)gcx__numbers_reserve(&judge_found); /* can do without */
   judge_corpses = judge_finalizable = judge_late = 0;
   judge_garbage_begin = judge_garbage_end = 0;
   return gcx__numbers_reserve(&judge_due) && rest && lost;
@@ -165,21 +169,54 @@ static inline void judge_put(uint32_t number)
     judge_rest.at[judge_rest.count++] = number;
 }
 
+/* How many chunks it takes until it is worth waking somebody to help. */
+#define JUDGE_SHARED 4
+
+static void judge_look(size_t chunk)
+{
+  uint32_t base = (uint32_t)chunk << GCX__RECORD_CHUNK_BITS;
+
+  judge_founds[chunk] = (uint32_t)gcx__bdw_unmarked(
+      gcx__record_chunk_of(base)->hot,
+      GCX_MIN(judge_limit() - base, GCX__RECORD_CHUNK), base,
+      judge_found.at + base);
+}
+
+/* Finding them is most of it: a look at the mark of each object. */
+static void judge_list_shared(size_t chunks)
+{
+  gcx__crew_run(judge_look, chunks);
+  for (size_t i = 0; i < chunks; i++)
+    for (size_t n = 0; n < judge_founds[i]; n++)
+      judge_put(judge_found.at[(i << GCX__RECORD_CHUNK_BITS) + n]);
+}
+
 /* What is found in a chunk lies behind what is listed already; listing catches up
  * with it and overwrites it. */
+static void judge_list_alone(size_t chunks)
+{
+  for (size_t i = 0; i < chunks; i++) {
+    uint32_t base = (uint32_t)i << GCX__RECORD_CHUNK_BITS;
+    const uint32_t *found = judge_rest.at + judge_rest.count;
+    size_t n =
+        gcx__bdw_unmarked(gcx__record_chunk_of(base)->hot,
+                          GCX_MIN(judge_limit() - base, GCX__RECORD_CHUNK),
+                          base, judge_rest.at + judge_rest.count);
+
+    for (size_t k = 0; k < n; k++)
+      judge_put(found[k]);
+  }
+}
+
 void gcx__judge_list(const struct gcx__marker *m)
 {
-  uint32_t limit = judge_limit();
+  size_t chunks =
+      ((size_t)judge_limit() + GCX__RECORD_CHUNK - 1) >> GCX__RECORD_CHUNK_BITS;
 
-  for (uint32_t base = 0; base < limit; base += GCX__RECORD_CHUNK) {
-    const uint32_t *found = judge_rest.at + judge_rest.count;
-    size_t n = gcx__bdw_unmarked(gcx__record_chunk_of(base)->hot,
-                                 GCX_MIN(limit - base, GCX__RECORD_CHUNK), base,
-                                 judge_rest.at + judge_rest.count);
-
-    for (size_t i = 0; i < n; i++)
-      judge_put(found[i]);
-  }
+  if (chunks >= JUDGE_SHARED && judge_found.capacity >= judge_limit())
+    judge_list_shared(chunks);
+  else
+    judge_list_alone(chunks);
   judge_marked = m->marked;
   judge_listed =
       judge_rest.count + judge_lost.count + judge_corpses + judge_finalizable;

@@ -18,6 +18,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -171,6 +172,18 @@ void gcx__futex_wake(uint32_t *word)
 
   (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
   errno = saved;
+}
+
+unsigned gcx__cpus(void)
+{
+  static unsigned cpus;
+  cpu_set_t set;
+
+  if (cpus == 0)
+    cpus = sched_getaffinity(0, sizeof set, &set) == 0
+               ? (unsigned)CPU_COUNT(&set)
+               : 1;
+  return cpus;
 }
 
 /* "/proc/self/task/<tid>/comm" without stdio. */

@@ -53,6 +53,9 @@ bool gcx__write(int fd, const void *bytes, size_t n);
 void gcx__futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ms);
 void gcx__futex_wake(uint32_t *word);
 
+/* Processors that this process may use, as at the first question. */
+unsigned gcx__cpus(void);
+
 /* Name of a thread as the kernel knows it, "" if it is gone. */
 void gcx__thread_name(uint32_t tid, char *ret_name, size_t bytes);
 
