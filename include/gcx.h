@@ -11,6 +11,7 @@
 #define GCX_H
 
 #include <gcx/build.h>
+#include <gcx/census.h>
 #include <gcx/collector.h>
 #include <gcx/hold.h>
 #include <gcx/fd.h>
@@ -23,6 +24,7 @@
 #include <gcx/resource.h>
 #include <gcx/root.h>
 #include <gcx/scope.h>
+#include <gcx/testing.h>
 #include <gcx/type.h>
 #include <gcx/version.h>
 #include <gcx/weak.h>

@@ -87,6 +87,11 @@ static uint32_t cells_count_order(void)
   return order;
 }
 
+uint32_t gcx__cells_next_run(void)
+{
+  return __atomic_load_n(&cells_order, __ATOMIC_ACQUIRE);
+}
+
 uint32_t gcx__cells_order(void)
 {
   uint32_t order;

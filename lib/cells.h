@@ -69,6 +69,10 @@ static inline bool gcx__cells_keep(struct gcx__cells *c, enum gcx__kind kind,
 bool gcx__cells_refill_numbers(struct gcx__cells *c);
 void gcx__cells_refill_order(struct gcx__cells *c);
 
+/* Orders of birth in runs that are handed to threads from now on are this or
+ * later (modulo 2^32). */
+uint32_t gcx__cells_next_run(void);
+
 /* Advances with every allocation, of any thread. Takes the lock of the list of
  * threads. */
 uint32_t gcx__cells_order(void);

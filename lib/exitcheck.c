@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "census.h"
 #include "fd.h"
 #include "finalizer.h"
 #include "finding.h"
@@ -78,6 +79,7 @@ void gcx__exitcheck_run(void)
       gcx__opt.leak == GCX_LEAK_ABORT || gcx__opt.leak == GCX_LEAK_EXIT;
 
   gcx__finalizer_shut_down();
+  gcx__census_at_exit();
   if (exitcheck_is_wanted())
     why = exitcheck_look();
   if (exitcheck_is_wanted() && gcx__opt.exit_check == GCX_EXIT_UNDISPOSED)

@@ -17,6 +17,7 @@
 
 #include "../include/gcx/collector.h"
 #include "cells.h"
+#include "census.h"
 #include "fd.h"
 #include "finalizer.h"
 #include "freed.h"
@@ -66,6 +67,7 @@ static void fork_child(void)
   gcx__freed_after_fork();
   gcx__termination_after_fork(gcx__record_after_fork());
   gcx__pool_after_fork();
+  gcx__census_signal_after_fork();
   gcx__finalizer_after_fork();
   gcx__fd_after_fork();
   gcx__report_after_fork();

@@ -10,6 +10,7 @@
 #include "../include/gcx/version.h"
 #include "bdw.h"
 #include "cells.h"
+#include "census.h"
 #include "exitcheck.h"
 #include "finalizer.h"
 #include "fork.h"
@@ -82,6 +83,13 @@ static void gcx_say_obstacle(void)
 }
 
 /* bdwgc and the C library read files on the way: not to be cancelled there. */
+/* Threads of gcx's own are started when there is something for them to do. */
+static void gcx_on_refill(void)
+{
+  gcx__finalizer_ensure();
+  gcx__census_signal_ensure();
+}
+
 static void gcx_start_once(void)
 {
   int cancel = 0;
@@ -98,7 +106,8 @@ static void gcx_start_once(void)
   gcx_check_roots();
   gcx__pool_init();
   gcx__fork_init();
-  gcx__object_on_refill = gcx__finalizer_ensure;
+  gcx__census_signal_init();
+  gcx__object_on_refill = gcx_on_refill;
   gcx__object_on_move = gcx__weak_follow;
   gcx_say_obstacle();
   (void)pthread_setcancelstate(cancel, NULL);

@@ -26,6 +26,12 @@ enum gcx__exit_check {
   GCX_EXIT_UNREACHABLE,
   GCX_EXIT_UNDISPOSED
 };
+enum gcx__census_at_exit {
+  GCX_CENSUS_AT_EXIT_OFF,
+  GCX_CENSUS_AT_EXIT_TEXT,
+  GCX_CENSUS_AT_EXIT_JSON,
+  GCX_CENSUS_AT_EXIT_FOLDED
+};
 enum gcx__misuse { GCX_MISUSE_FATAL, GCX_MISUSE_REPORT };
 enum gcx__double_dispose {
   GCX_DOUBLE_IGNORE,

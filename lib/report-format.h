@@ -28,6 +28,9 @@ void gcx__report_text_note(struct gcx__out *o, const char *note);
 void gcx__report_text_summary(struct gcx__out *o,
                               const struct gcx__report_totals *totals);
 
+/* ,"stack":[...], for other listings */
+void gcx__report_json_stack(struct gcx__out *o, uint32_t site);
+
 void gcx__report_json(struct gcx__out *o, const struct gcx_report *r);
 void gcx__report_json_note(struct gcx__out *o, const char *note);
 void gcx__report_json_summary(struct gcx__out *o,

@@ -91,7 +91,7 @@ static void json_frame(struct gcx__out *o, uintptr_t pc,
   gcx__out_text(o, source->inlined ? "true}" : "false}");
 }
 
-static void json_stack(struct gcx__out *o, uint32_t site)
+void gcx__report_json_stack(struct gcx__out *o, uint32_t site)
 {
   const uintptr_t *pcs = NULL;
   uint32_t epoch = 0;
@@ -125,7 +125,7 @@ static void json_birth(struct gcx__out *o, const struct gcx_report *r)
   json_number(o, "ms", r->birth_ms);
   json_number(o, "tid", r->birth_tid);
   json_text(o, "thread", r->birth_thread);
-  json_stack(o, r->birth_site);
+  gcx__report_json_stack(o, r->birth_site);
   gcx__out_char(o, '}');
 }
 
@@ -133,12 +133,12 @@ static void json_misuse(struct gcx__out *o, const struct gcx_report *r)
 {
   json_key(o, "dispose");
   gcx__out_char(o, '{');
-  json_stack(o, r->dispose_site);
+  gcx__report_json_stack(o, r->dispose_site);
   gcx__out_char(o, '}');
   json_key(o, "use");
   gcx__out_char(o, '{');
   json_number(o, "tid", r->use_tid);
-  json_stack(o, r->use_site);
+  gcx__report_json_stack(o, r->use_site);
   gcx__out_char(o, '}');
 }
 
@@ -175,7 +175,7 @@ static void json_touches(struct gcx__out *o, const struct gcx_report *r)
     json_number(o, "ms", r->touch[i].ms);
     json_number(o, "tid", r->touch[i].tid);
     json_text(o, "hint", r->touch[i].hint);
-    json_stack(o, r->touch[i].site);
+    gcx__report_json_stack(o, r->touch[i].site);
     gcx__out_char(o, '}');
   }
   gcx__out_char(o, ']');

@@ -438,6 +438,42 @@ void gcx__report_note(const char *fmt, ...)
   report_leave(&v);
 }
 
+/* With report_lock. */
+static bool report_list_to(int fd, void (*write)(struct gcx__out *o, void *arg),
+                           void *arg)
+{
+  struct gcx__report_log l;
+  struct gcx__out o;
+
+  if (fd >= 0) {
+    gcx__report_log_borrow(&o, fd);
+    write(&o, arg);
+    return gcx__out_flush(&o);
+  }
+  gcx__report_log_begin(&l);
+  write(&l.out, arg);
+  gcx__report_log_end(&l);
+  return true;
+}
+
+bool gcx__report_list(int fd, size_t n, uint32_t (*site)(size_t i, void *arg),
+                      void (*write)(struct gcx__out *o, void *arg), void *arg)
+{
+  struct report_visit v;
+  bool written;
+
+  report_enter(&v);
+  gcx__lock(&report_lock);
+  gcx__symbolize_begin();
+  for (size_t i = 0; i < n; i++)
+    gcx__symbolize_add(site(i, arg));
+  gcx__symbolize_run();
+  written = report_list_to(fd, write, arg);
+  gcx__unlock(&report_lock);
+  report_leave(&v);
+  return written;
+}
+
 /* ------------------------------------------------------------- public side */
 
 int gcx_report_print(const struct gcx_report *r, int fd, int format)

@@ -108,6 +108,14 @@ void gcx__report_summary(void);
 /* A note in the log beside findings: what could not be checked, and why. */
 void gcx__report_note(const char *fmt, ...) GCX_PRINTF(1, 2);
 
+struct gcx__out;
+
+/* A listing beside findings, to @fd (-1: the log): functions and lines of the
+ * sites that @site names for 0..n-1 are looked up, then @write writes, while
+ * nobody else does. False: it could not be written. */
+bool gcx__report_list(int fd, size_t n, uint32_t (*site)(size_t i, void *arg),
+                      void (*write)(struct gcx__out *o, void *arg), void *arg);
+
 void gcx__report_init(void); /* after the options: where the log is */
 
 void gcx__report_after_fork(void); /* in the child: own log file, no claim */
