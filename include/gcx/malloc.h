@@ -111,11 +111,13 @@
 #pragma redefine_extname close gcx_redirect_close
 #pragma redefine_extname close_range gcx_redirect_close_range
 
-/* Symbols that no declaration of these names leads to: what the compiler makes of
- * malloc() and memset(), and what the C library's headers name by an asm label
- * (_FORTIFY_SOURCE, _FILE_OFFSET_BITS=64). The assembler renames them. */
+/* Symbols that no declaration of these names leads to: the calloc() that gcc makes
+ * of malloc() and memset(), the malloc() that it makes of realloc(NULL, n), and
+ * what the C library's headers name by an asm label (_FORTIFY_SOURCE,
+ * _FILE_OFFSET_BITS=64). The assembler renames them. */
 #if defined(__ELF__) && !defined(GCX_REDIRECT_NO_ASM)
-__asm__(".set calloc, gcx_redirect_calloc\n"
+__asm__(".set malloc, gcx_redirect_malloc\n"
+        ".set calloc, gcx_redirect_calloc\n"
         ".set realpath, gcx_redirect_realpath\n"
         ".set getcwd, gcx_redirect_getcwd\n"
         ".set open, gcx_redirect_open\n"

@@ -99,6 +99,12 @@ static __attribute__((noinline)) char *merged(size_t bytes)
   return p;
 }
 
+/* gcc makes a malloc() of it, by its own name for it */
+static __attribute__((noinline)) void *resized_from_nothing(size_t bytes)
+{
+  return realloc(NULL, bytes);
+}
+
 /* as gnulib has it: a replacement that calls the original */
 static __attribute__((noinline)) void *rpl_malloc(size_t bytes)
 {
@@ -128,8 +134,12 @@ static void check_memory(volatile size_t n)
   p = merged(n);
   TRACKED(p);
   free(p);
+  p = resized_from_nothing(n);
+  TRACKED(p);
+  free(p);
 #else
   free(merged(n));
+  free(resized_from_nothing(n));
 #endif
 }
 #undef malloc
