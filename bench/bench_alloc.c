@@ -19,6 +19,7 @@ enum peer {
   PEER_GCX,
   PEER_QUARANTINE0,
   PEER_OFF,
+  PEER_REDIRECT,
   PEERS
 };
 
@@ -35,6 +36,7 @@ static const struct peer_row peers[PEERS] = {
   { "gcx", "alloc_gcx", "" },
   { "gcx, quarantine=0", "alloc_gcx", "quarantine=0" },
   { "gcx, leak=off", "alloc_gcx", "leak=off" },
+  { "malloc+free, gcx/malloc.h", "alloc_redirect", "" },
 };
 static const unsigned path_counts[PATHS] = { 1, 16, 1000, 8000 };
 
@@ -104,6 +106,8 @@ static void print_goals(void)
              ratio(PEER_QUARANTINE0, PEER_LSAN, 0), 0.5);
   print_goal("gcx leak=off / GC_MALLOC, 1 path",
              ratio(PEER_OFF, PEER_COLLECTOR, 0), 1.0);
+  print_goal("gcx/malloc.h / LeakSanitizer, 1 path",
+             ratio(PEER_REDIRECT, PEER_LSAN, 0), 0.5);
 }
 
 /* How much faster two threads are, together, than one: by the wall clock. */

@@ -111,18 +111,21 @@ void *gcx__block_alloc(size_t bytes, size_t align,
 static void block_forget(void *p, size_t cell)
 {
   size_t room = cell - sizeof(struct gcx__trailer);
-  uintptr_t page = gcx__page_bytes();
-  uintptr_t low = ((uintptr_t)p + page - 1) & ~(page - 1);
-  uintptr_t high = ((uintptr_t)p + room) & ~(page - 1);
+  uintptr_t page, low, high;
 
-  if (cell <= BLOCK_CLEAR_BYTES)
+  if (cell <= BLOCK_CLEAR_BYTES) {
     memset(p, 0, room);
-  else if (cell >= BLOCK_PAGES_BYTES && low < high)
+    return;
+  }
+  page = gcx__page_bytes();
+  low = ((uintptr_t)p + page - 1) & ~(page - 1);
+  high = ((uintptr_t)p + room) & ~(page - 1);
+  if (cell >= BLOCK_PAGES_BYTES && low < high)
     (void)madvise((void *)low, high - low, MADV_DONTNEED);
 }
 
-/* @number is disposed, its object @p in nobody's hands. What goes into a full
- * queue pushes out the oldest. */
+/* @number is disposed, its object in nobody's hands. What goes into a full queue
+ * pushes out the oldest. */
 static void block_queue_large(uint32_t number, size_t cell)
 {
   void *object = NULL;
@@ -135,8 +138,21 @@ static void block_queue_large(uint32_t number, size_t cell)
   }
 }
 
-static void block_queue(struct gcx__thread *t, uint32_t number, void *p,
-                        size_t cell)
+static void block_push_out(struct gcx__freed_ring *ring)
+{
+  uint32_t oldest = gcx__freed_oldest(ring);
+  void *object = gcx__record_object(oldest);
+
+  GCX_KEEP(object);
+  gcx__freed_remove(ring);
+  if (object != NULL)
+    gcx__object_free(oldest);
+  GCX_KEEP(object);
+}
+
+static GCX_NOINLINE void block_queue_slowly(struct gcx__thread *t,
+                                            uint32_t number, void *p,
+                                            size_t cell)
 {
   size_t granules = cell / GCX__CELL_GRANULE;
   struct gcx__freed_ring *ring;
@@ -151,16 +167,46 @@ static void block_queue(struct gcx__thread *t, uint32_t number, void *p,
   ring = gcx__freed_ring(t, granules);
   if (ring == NULL)
     return;
-  if (gcx__freed_is_full(ring)) {
-    uint32_t oldest = gcx__freed_oldest(ring);
-    void *object = gcx__record_object(oldest);
-
-    gcx__freed_remove(ring);
-    if (object != NULL)
-      gcx__object_free(oldest);
-    GCX_KEEP(object);
-  }
+  if (gcx__freed_is_full(ring))
+    block_push_out(ring);
   gcx__freed_add(ring, number);
+}
+
+/* All but the trailer, whole granules at a time: most blocks are small, and the
+ * call costs more than the stores. */
+static inline void block_clear(void *p, size_t granules)
+{
+  typedef uint64_t granule
+      __attribute__((vector_size(GCX__CELL_GRANULE), may_alias));
+  typedef uint64_t word __attribute__((may_alias));
+  granule *at = p;
+
+  if (granules > 16) {
+    memset(p, 0, granules * GCX__CELL_GRANULE - sizeof(struct gcx__trailer));
+    return;
+  }
+  while (--granules > 0)
+    *at++ = (granule){ 0, 0 };
+  *(word *)at = 0;
+}
+
+/* A small block of a thread that has freed one of its size before. */
+static inline void block_queue(struct gcx__thread *t, uint32_t number, void *p,
+                               size_t cell)
+{
+  size_t granules = cell / GCX__CELL_GRANULE;
+
+  if (GCX_LIKELY(granules < GCX__CELLS_CLASSES && t != NULL &&
+                 t->freed != NULL && !gcx__opt.free_keeps)) {
+    struct gcx__freed_ring *ring = &t->freed->ring[granules];
+
+    if (GCX_LIKELY(ring->numbers != NULL && !gcx__freed_is_full(ring))) {
+      block_clear(p, granules);
+      gcx__freed_add(ring, number);
+      return;
+    }
+  }
+  block_queue_slowly(t, number, p, cell);
 }
 
 static bool block_has_ended(uint32_t state)

@@ -378,11 +378,11 @@ static inline void object_tell_weak(uint32_t number, void *old, void *now)
     gcx__object_on_move(old, now);
 }
 
-void gcx__object_set_birth(struct gcx__thread *t, uint32_t number,
-                           const struct gcx__frame *start)
+static inline void object_note_birth(struct gcx__thread *t,
+                                     struct gcx__record *r,
+                                     const struct gcx__frame *start)
 {
   struct object_birth birth = object_born(t, 0, start);
-  struct gcx__record *r = gcx__record_at(number);
 
   r->site = birth.site;
   r->tid = t->tid;
@@ -391,13 +391,19 @@ void gcx__object_set_birth(struct gcx__thread *t, uint32_t number,
     r->birth_order = object_order(t->cells);
 }
 
+void gcx__object_set_birth(struct gcx__thread *t, uint32_t number,
+                           const struct gcx__frame *start)
+{
+  object_note_birth(t, gcx__record_at(number), start);
+}
+
 /* Published all the while: from the store of the state on it is live. */
 void gcx__object_renew(struct gcx__thread *t, uint32_t number, size_t bytes,
                        uint32_t type, const struct gcx__frame *start)
 {
   struct gcx__record *r = gcx__record_at(number);
 
-  gcx__object_set_birth(t, number, start);
+  object_note_birth(t, r, start);
   r->type = type;
   r->bytes = (uint32_t)bytes;
   gcx__record_fate(number)->link = 0;
