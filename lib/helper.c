@@ -89,7 +89,8 @@ HELPER_CHILD static void child_set_descriptors(int fd)
   (void)syscall(SYS_close_range, 3u, ~0u, 0u);
 }
 
-/* Not _exit(), which may be somebody else's and write to the program's memory. */
+/* Not _exit(), which may be somebody else's and write to the program's memory; nor
+ * execve(), for which gcc puts a function of gcov's when it counts lines. */
 HELPER_CHILD GCX_NORETURN static void child_end(int status)
 {
   for (;;)
@@ -105,7 +106,7 @@ HELPER_CHILD static int child_exec(void *arg)
   (void)setrlimit(RLIMIT_CORE, &no_core);
   child_set_descriptors(plan->fd);
   child_reset_signals();
-  (void)execve(plan->path, helper_arguments, helper_environment);
+  (void)syscall(SYS_execve, plan->path, helper_arguments, helper_environment);
   plan->error = errno;
   child_end(127);
 }
