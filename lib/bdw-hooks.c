@@ -43,7 +43,8 @@ static uint64_t bdw_first_collection; /* GC_get_gc_no() when hooks went in */
 static uint64_t bdw_seen;
 static uint32_t bdw_stops;
 static bool bdw_stopped;
-static bool bdw_pushed; /* in the present stop */
+static bool bdw_pushed;    /* in the present stop */
+static bool bdw_suspended; /* threads were, and have not been resumed */
 
 /* Chains: what was installed before us, oldest first. */
 struct bdw_chain {
@@ -140,6 +141,14 @@ static void GC_CALLBACK bdw_on_event(GC_EventType event)
     bdw_own_event(event);
 }
 
+/* Without the hook that says so: does the world stand still? Not in incremental mode,
+ * or bdwgc would not push; else if threads have been suspended. A program with one
+ * thread is not recognised then. */
+static bool bdw_stands_still(void)
+{
+  return !gcx__bdw_is_incremental() || bdw_suspended;
+}
+
 /* Ours are pushed first: that takes one entry of bdwgc's mark stack, which
  * aborts if there is none left, and the older hook pushes all thread stacks. */
 static void GC_CALLBACK bdw_on_push(void)
@@ -150,10 +159,9 @@ static void GC_CALLBACK bdw_on_push(void)
     bdw_pushed = true;
     bdw_cut_stack(__builtin_frame_address(0));
     bdw_hooks->push_roots();
-  } else if (bdw_push_chain.depth == 1 && !gcx__bdw_is_incremental() &&
-             bdw_hooks->push_roots_unseen != NULL) {
-    /* The world is stopped, or bdwgc would not push; the program has taken the
-     * hook that says so. Its objects must not be collected for that. */
+  } else if (bdw_push_chain.depth == 1 &&
+             bdw_hooks->push_roots_unseen != NULL && bdw_stands_still()) {
+    /* The program has taken that hook: its objects must not be collected for it. */
     bdw_hooks->push_roots_unseen();
   }
   if (i >= 0 && bdw_push_old[i] != NULL)
@@ -191,8 +199,10 @@ static void GC_CALLBACK bdw_on_thread(GC_EventType event, void *id)
 
   if (i >= 0 && bdw_thread_old[i] != NULL)
     bdw_thread_old[i](event, id);
-  if (bdw_chain_leave(&bdw_thread_chain) &&
-      event == GC_EVENT_THREAD_SUSPENDED && bdw_hooks->thread_suspended != NULL)
+  if (!bdw_chain_leave(&bdw_thread_chain))
+    return;
+  bdw_suspended = event == GC_EVENT_THREAD_SUSPENDED;
+  if (bdw_suspended && bdw_hooks->thread_suspended != NULL)
     bdw_hooks->thread_suspended((pthread_t)id);
 }
 

@@ -373,7 +373,7 @@ void gcx__roots_push(void)
 
 void gcx__roots_push_unseen(void)
 {
-  gcx__words_reserve();
+  gcx__words_map(); /* marking may be at what was pushed before */
   if (gcx__opt.roots == GCX_ROOTS_ALL)
     gcx__memory_reserve();
   roots_suspended_count = 0;

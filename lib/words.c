@@ -94,16 +94,21 @@ static void words_release_pages(void)
         MADV_DONTNEED);
 }
 
-void gcx__words_reserve(void)
+void gcx__words_map(void)
 {
-  while (words_old_count > 0)
-    words_unmap(&words_old[--words_old_count]);
   if (words_piece == NULL)
     words_piece = gcx__vm_map(WORDS_PIECE_BYTES);
   if (words_now.words == NULL)
     words_map_first();
-  else
+}
+
+void gcx__words_reserve(void)
+{
+  while (words_old_count > 0)
+    words_unmap(&words_old[--words_old_count]);
+  if (words_now.words != NULL)
     words_release_pages();
+  gcx__words_map();
 }
 
 void gcx__words_begin(uintptr_t low, uintptr_t high)

@@ -16,6 +16,9 @@
 /* Before a stop: makes room according to the last one. */
 void gcx__words_reserve(void);
 
+/* Only what is needed at all: what was found before can still be read. */
+void gcx__words_map(void);
+
 /* In the stop: start anew; pointers to be kept lie in [low, high). */
 void gcx__words_begin(uintptr_t low, uintptr_t high);
 void gcx__words_add(uintptr_t word);
