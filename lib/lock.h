@@ -26,6 +26,7 @@ enum gcx__rank {
   GCX_RANK_POOLS,   /* which pools there are, and their idle buffers */
   GCX_RANK_REGIONS, /* gcx_root_add */
   GCX_RANK_FREED,   /* large blocks that free() ended */
+  GCX_RANK_STREAMS, /* table of FILE and DIR */
   GCX_RANK_TYPES,
   GCX_RANK_RECORDS,
   GCX_RANK_THREADS,

@@ -114,4 +114,17 @@ GCX_REDIRECTED int gcx_redirect_close(int fd);
 GCX_REDIRECTED int gcx_redirect_close_range(unsigned first, unsigned last,
                                             int flags);
 
+/* ---- streams: redirect-stream.c */
+GCX_REDIRECTED FILE *gcx_redirect_fopen(const char *path, const char *mode);
+GCX_REDIRECTED FILE *gcx_redirect_fdopen(int fd, const char *mode);
+GCX_REDIRECTED FILE *gcx_redirect_freopen(const char *path, const char *mode,
+                                          FILE *f);
+GCX_REDIRECTED FILE *gcx_redirect_popen(const char *command, const char *mode);
+GCX_REDIRECTED FILE *gcx_redirect_tmpfile(void);
+GCX_REDIRECTED int gcx_redirect_fclose(FILE *f);
+GCX_REDIRECTED int gcx_redirect_pclose(FILE *f);
+GCX_REDIRECTED DIR *gcx_redirect_opendir(const char *path);
+GCX_REDIRECTED DIR *gcx_redirect_fdopendir(int fd);
+GCX_REDIRECTED int gcx_redirect_closedir(DIR *d);
+
 #endif

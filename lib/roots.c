@@ -59,6 +59,7 @@ static bool roots_have_tls;
 
 static bool roots_collected; /* in the present stop */
 static bool roots_whole;
+static bool roots_still; /* all threads, those that have not begun included */
 
 /* Threads that bdwgc has suspended in this stop; a power of two of slots once
  * they are hashed. */
@@ -153,7 +154,7 @@ static char *roots_put_number(char *to, uint32_t number)
 
 /* Where thread @tid, which waits in the kernel, has its stack pointer: the last
  * field but one of /proc/thread-self/../<tid>/syscall. 0 if it isn't told. */
-static uintptr_t roots_stack_pointer(uint32_t tid)
+uintptr_t gcx__roots_stack_pointer(uint32_t tid)
 {
   char path[48] = "/proc/self/task/", text[256];
   char *end = roots_put_number(path + strlen(path), tid);
@@ -186,7 +187,7 @@ static bool roots_on_altstack(const struct gcx__thread *t)
   if (t->altstack_low == 0)
     return false;
   sp = t == gcx__thread_current ? (uintptr_t)__builtin_frame_address(0)
-                                : roots_stack_pointer(t->tid);
+                                : gcx__roots_stack_pointer(t->tid);
   return sp == 0 || (sp >= t->altstack_low && sp < t->altstack_high);
 }
 
@@ -291,6 +292,18 @@ static uint32_t roots_count_still(void)
   return still;
 }
 
+/* Threads that were asked for and have not called their function: they are to
+ * register, which waits for the collector, and hold their argument alone. */
+static uint32_t roots_count_beginning(void)
+{
+  struct gcx__thread *t;
+  uint32_t n = 0;
+
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
+    n += t->id == 0;
+  return n;
+}
+
 static void roots_scan_unlisted(void)
 {
   for (size_t i = 0; i < roots_suspended_count; i++)
@@ -341,14 +354,17 @@ static void roots_collect(void)
 {
   struct gcx__thread *t;
   uintptr_t low, high;
+  uint32_t still, threads;
 
   roots_whole = roots_suspended != NULL;
   gcx__bdw_heap_bounds(&low, &high);
   gcx__words_begin(low, high);
   roots_sort_suspended();
   /* In incremental mode a fault is nothing unusual: bdwgc protects pages. */
-  gcx__words_read_in_place(!gcx__bdw_is_incremental() &&
-                           roots_count_still() == gcx__maps_threads());
+  threads = gcx__maps_threads();
+  still = roots_count_still();
+  roots_still = still == threads || still + roots_count_beginning() == threads;
+  gcx__words_read_in_place(!gcx__bdw_is_incremental() && still == threads);
   for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
     roots_scan_thread(t);
   roots_scan_unlisted();
@@ -380,6 +396,11 @@ void gcx__roots_push_unseen(void)
   roots_collected = false;
   gcx__roots_push();
   roots_collected = false;
+}
+
+bool gcx__roots_all_still(void)
+{
+  return roots_collected && roots_still;
 }
 
 bool gcx__roots_complete(void)

@@ -111,6 +111,21 @@
 #pragma redefine_extname close gcx_redirect_close
 #pragma redefine_extname close_range gcx_redirect_close_range
 
+/* ---- streams: found when lost */
+#pragma redefine_extname fopen gcx_redirect_fopen
+#pragma redefine_extname fopen64 gcx_redirect_fopen
+#pragma redefine_extname fdopen gcx_redirect_fdopen
+#pragma redefine_extname freopen gcx_redirect_freopen
+#pragma redefine_extname freopen64 gcx_redirect_freopen
+#pragma redefine_extname popen gcx_redirect_popen
+#pragma redefine_extname tmpfile gcx_redirect_tmpfile
+#pragma redefine_extname tmpfile64 gcx_redirect_tmpfile
+#pragma redefine_extname fclose gcx_redirect_fclose
+#pragma redefine_extname pclose gcx_redirect_pclose
+#pragma redefine_extname opendir gcx_redirect_opendir
+#pragma redefine_extname fdopendir gcx_redirect_fdopendir
+#pragma redefine_extname closedir gcx_redirect_closedir
+
 /* Symbols that no declaration of these names leads to: the calloc() that gcc makes
  * of malloc() and memset(), the malloc() that it makes of realloc(NULL, n), and
  * what the C library's headers name by an asm label (_FORTIFY_SOURCE,
@@ -123,7 +138,10 @@ __asm__(".set malloc, gcx_redirect_malloc\n"
         ".set open, gcx_redirect_open\n"
         ".set openat, gcx_redirect_openat\n");
 #if defined(__LP64__)
-__asm__(".set __open64_2, gcx_redirect_open_2\n"
+__asm__(".set fopen64, gcx_redirect_fopen\n"
+        ".set freopen64, gcx_redirect_freopen\n"
+        ".set tmpfile64, gcx_redirect_tmpfile\n"
+        ".set __open64_2, gcx_redirect_open_2\n"
         ".set __openat64_2, gcx_redirect_openat_2\n"
         ".set open64, gcx_redirect_open\n"
         ".set openat64, gcx_redirect_openat\n"

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redirect-stream.c - FILE and DIR of a program with gcx/malloc.h: libc's own, and
+ *                     followed (stream.h)
+ *
+ * What a call returns, and errno, is the C library's. A stream that was not
+ * opened here (stdin, a library's) is closed like any.
+ */
+#include "redirect.h"
+
+#include "exhaust.h"
+#include "fd.h"
+#include "stream.h"
+
+static FILE *stream_opened(FILE *f, enum gcx__stream_kind kind,
+                           const struct gcx__frame *start)
+{
+  int saved = errno;
+
+  if (f != NULL)
+    gcx__stream_opened(f, kind, fileno(f), start);
+  errno = saved;
+  return f;
+}
+
+FILE *gcx_redirect_fopen(const char *path, const char *mode)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  FILE *f;
+
+  GCX__WITH_ROOM(f, fopen(path, mode), f != NULL);
+  return stream_opened(f, GCX_STREAM_FILE, &start);
+}
+
+FILE *gcx_redirect_fdopen(int fd, const char *mode)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  return stream_opened(fdopen(fd, mode), GCX_STREAM_FILE, &start);
+}
+
+/* The stream is the same afterwards, or closed. */
+FILE *gcx_redirect_freopen(const char *path, const char *mode, FILE *f)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  FILE *again;
+
+  if (f != NULL)
+    gcx__stream_closing(f, fileno(f), &start);
+  again = freopen(path, mode, f);
+  return again == NULL || fileno(again) <= 2
+             ? again
+             : stream_opened(again, GCX_STREAM_FILE, &start);
+}
+
+FILE *gcx_redirect_popen(const char *command, const char *mode)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  FILE *f;
+
+  GCX__WITH_ROOM(f, popen(command, mode), f != NULL);
+  return stream_opened(f, GCX_STREAM_PIPE, &start);
+}
+
+FILE *gcx_redirect_tmpfile(void)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  FILE *f;
+
+  GCX__WITH_ROOM(f, tmpfile(), f != NULL);
+  return stream_opened(f, GCX_STREAM_FILE, &start);
+}
+
+int gcx_redirect_fclose(FILE *f)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  if (f != NULL)
+    gcx__stream_closing(f, fileno(f), &start);
+  return fclose(f);
+}
+
+int gcx_redirect_pclose(FILE *f)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  if (f != NULL)
+    gcx__stream_closing(f, fileno(f), &start);
+  return pclose(f);
+}
+
+static DIR *stream_opened_dir(DIR *d, const struct gcx__frame *start)
+{
+  int saved = errno;
+
+  if (d != NULL)
+    gcx__stream_opened(d, GCX_STREAM_DIR, dirfd(d), start);
+  errno = saved;
+  return d;
+}
+
+DIR *gcx_redirect_opendir(const char *path)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  DIR *d;
+
+  GCX__WITH_ROOM(d, opendir(path), d != NULL);
+  return stream_opened_dir(d, &start);
+}
+
+DIR *gcx_redirect_fdopendir(int fd)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  return stream_opened_dir(fdopendir(fd), &start);
+}
+
+int gcx_redirect_closedir(DIR *d)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  if (d == NULL) { /* as the C library does, which declares it nonnull */
+    errno = EINVAL;
+    return -1;
+  }
+  gcx__stream_closing(d, dirfd(d), &start);
+  return closedir(d);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream.c - FILE and DIR of a program with gcx/malloc.h
+ *
+ * A stream is libc's: its memory comes from libc's own malloc, libc's list points
+ * at it, and libc frees it. So gcx tracks a *stand-in* for it, a small object that
+ * only this table knows of, by a hidden pointer. Each stop that can tell marks
+ * the stand-ins of the streams that somebody points at (stream-scan.c); one that
+ * stays unmarked is lost like any other object, reported with the stack of the
+ * fopen(), or, under leak=dispose, disposed: that closes the stream.
+ *
+ * The table is hashed by address, open addressing, changed under stream_lock and
+ * read by stops without: of a slot the address is stored last and taken off
+ * first. A stand-in is held on the caller's stack whenever the table does not.
+ */
+#include "stream.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+
+#include "alloc.h"
+#include "describe.h"
+#include "fd.h"
+#include "lifecycle.h"
+#include "lock.h"
+#include "options.h"
+#include "vm.h"
+
+#define STREAM_SLOTS (2 * GCX__STREAMS_MAX)
+#define STREAM_FREE ((uintptr_t)0)
+#define STREAM_GONE ((uintptr_t)1)
+
+struct stream_slot {
+  uintptr_t hidden; /* complement of the address; or FREE, GONE */
+  uint32_t number;
+  uint32_t bytes;
+};
+
+struct stream_stand_in {
+  uintptr_t hidden;
+  enum gcx__stream_kind kind;
+};
+
+static struct gcx__lock stream_lock = GCX_LOCK_INIT(GCX_RANK_STREAMS);
+static struct stream_slot *stream_slots;
+static uint32_t stream_count;
+
+/* ---- the table */
+
+static uint32_t stream_hash(uintptr_t address)
+{
+  return (uint32_t)((address * UINT64_C(0x9E3779B97F4A7C15)) >> 40);
+}
+
+static struct stream_slot *stream_find_locked(uintptr_t address)
+{
+  uint32_t i = stream_hash(address);
+
+  for (uint32_t n = 0; stream_slots != NULL && n < STREAM_SLOTS; n++, i++) {
+    struct stream_slot *s = &stream_slots[i % STREAM_SLOTS];
+
+    if (s->hidden == STREAM_FREE)
+      return NULL;
+    if (s->hidden == ~address)
+      return s;
+  }
+  return NULL;
+}
+
+/* Off the table; the record of its stand-in, which *@ret_keep holds. */
+static uint32_t stream_take_locked(uintptr_t address, void **ret_keep)
+{
+  struct stream_slot *s = stream_find_locked(address);
+  const struct stream_stand_in *p;
+
+  if (s == NULL)
+    return 0;
+  *ret_keep = gcx__record_object(s->number);
+  p = *ret_keep;
+  __atomic_store_n(&s->hidden, STREAM_GONE, __ATOMIC_RELEASE);
+  stream_count--;
+  /* In the child of a fork the record may have been dropped. */
+  return p != NULL && p->hidden == ~address ? s->number : 0;
+}
+
+static uint32_t stream_take(const void *stream, void **ret_keep)
+{
+  uint32_t number;
+
+  gcx__lock(&stream_lock);
+  number = stream_take_locked((uintptr_t)stream, ret_keep);
+  gcx__unlock(&stream_lock);
+  return number;
+}
+
+static bool stream_put(const void *stream, uint32_t number, uint32_t bytes)
+{
+  uintptr_t address = (uintptr_t)stream;
+  uint32_t i = stream_hash(address);
+  void *stale = NULL;
+  bool put = false;
+
+  gcx__lock(&stream_lock);
+  if (stream_slots == NULL)
+    stream_slots = gcx__vm_map(STREAM_SLOTS * sizeof *stream_slots);
+  (void)stream_take_locked(address, &stale); /* closed behind our back */
+  if (stream_slots != NULL && stream_count < GCX__STREAMS_MAX) {
+    while (stream_slots[i % STREAM_SLOTS].hidden != STREAM_FREE &&
+           stream_slots[i % STREAM_SLOTS].hidden != STREAM_GONE)
+      i++;
+    stream_slots[i % STREAM_SLOTS].number = number;
+    stream_slots[i % STREAM_SLOTS].bytes = bytes;
+    __atomic_store_n(&stream_slots[i % STREAM_SLOTS].hidden, ~address,
+                     __ATOMIC_RELEASE);
+    stream_count++;
+    put = true;
+  }
+  gcx__unlock(&stream_lock);
+  GCX_KEEP(stale);
+  return put;
+}
+
+size_t gcx__stream_list(struct gcx__stream_block *to, size_t max)
+{
+  size_t n = 0;
+
+  for (uint32_t i = 0; stream_slots != NULL && i < STREAM_SLOTS && n < max;
+       i++) {
+    const struct stream_slot *s = &stream_slots[i];
+    uintptr_t hidden = __atomic_load_n(&s->hidden, __ATOMIC_ACQUIRE);
+    const struct stream_stand_in *p;
+
+    if (hidden == STREAM_FREE || hidden == STREAM_GONE)
+      continue;
+    p = gcx__record_object(s->number);
+    if (p == NULL || p->hidden != hidden)
+      continue;
+    to[n++] = (struct gcx__stream_block){ .low = ~hidden,
+                                          .high = ~hidden + s->bytes,
+                                          .stand_in = (void *)(uintptr_t)p,
+                                          .seen = p->kind == GCX_STREAM_PIPE };
+  }
+  return n;
+}
+
+/* ---- the stand-in, as an object */
+
+static int stream_fd(const struct stream_stand_in *p)
+{
+  void *stream = GCX_REVEAL(p->hidden);
+
+  return p->kind == GCX_STREAM_DIR ? dirfd((DIR *)stream)
+                                   : fileno((FILE *)stream);
+}
+
+static int stream_end(const struct stream_stand_in *p)
+{
+  void *stream = GCX_REVEAL(p->hidden);
+
+  switch (p->kind) {
+  case GCX_STREAM_DIR:
+    return closedir(stream);
+  case GCX_STREAM_PIPE:
+    return pclose(stream) < 0 ? -1 : 0;
+  default:
+    return fclose(stream);
+  }
+}
+
+/* Only of a lost one: who closes it by himself has taken it off before. */
+static int stream_dispose(void *obj)
+{
+  const struct stream_stand_in *p = obj;
+  void *keep = NULL;
+
+  if (p->hidden == 0 || stream_take(GCX_REVEAL(p->hidden), &keep) == 0)
+    return 0;
+  gcx__fd_closing(stream_fd(p), gcx__lifecycle_site());
+  return stream_end(p) == 0 ? 0 : -errno;
+}
+
+static void stream_finalize(void *obj)
+{
+  (void)stream_dispose(obj);
+}
+
+static int stream_describe(const void *obj, char *buf, size_t n)
+{
+  gcx__describe_fd(stream_fd(obj), buf, n);
+  return 0;
+}
+
+#define STREAM_TYPE(name)                                                  \
+  GCX_TYPE_INIT(name, sizeof(struct stream_stand_in),                      \
+                GCX_TYPE_ATOMIC | GCX_TYPE_CRITICAL, NULL, stream_dispose, \
+                stream_finalize, stream_describe)
+static const struct gcx_type stream_types[] = { STREAM_TYPE("FILE"),
+                                                STREAM_TYPE("FILE of popen"),
+                                                STREAM_TYPE("DIR") };
+
+static enum gcx__fd_owner stream_owner(enum gcx__stream_kind kind)
+{
+  return kind == GCX_STREAM_DIR ? GCX_FD_DIR : GCX_FD_STREAM;
+}
+
+void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
+                        const struct gcx__frame *start)
+{
+  struct stream_stand_in *p = NULL;
+  uint32_t number = 0;
+  int saved = errno;
+
+  if (gcx__opt.leak != GCX_LEAK_OFF && gcx__stream_scan_start())
+    p = gcx__alloc_typed(&stream_types[kind], 0, 0, start);
+  if (p != NULL) {
+    p->hidden = GCX_HIDE(stream);
+    p->kind = kind;
+    number = gcx__object_number(p);
+    if (!stream_put(stream, number, (uint32_t)malloc_usable_size(stream))) {
+      gcx_discard(p); /* too many: not tracked */
+      number = 0;
+    }
+  }
+  gcx__fd_opened(fd, stream_owner(kind), number,
+                 number != 0 ? gcx__record_at(number)->site
+                             : gcx__fd_site(start));
+  errno = saved;
+  GCX_KEEP(p);
+}
+
+void gcx__stream_closing(const void *stream, int fd,
+                         const struct gcx__frame *start)
+{
+  void *keep = NULL;
+  uint32_t number = stream_take(stream, &keep);
+  uint32_t site = gcx__fd_site(start);
+
+  gcx__fd_closing(fd, site);
+  if (number != 0) {
+    gcx__lifecycle_note_use(number, start);
+    (void)gcx__lifecycle_end(number, GCX_END_DISCARD, site, NULL);
+  }
+  GCX_KEEP(keep);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream.h - FILE and DIR of a program with gcx/malloc.h: found when lost
+ */
+#ifndef GCX_STREAM_H
+#define GCX_STREAM_H
+
+#include "marker.h"
+#include "unwind.h"
+
+enum gcx__stream_kind {
+  GCX_STREAM_FILE,
+  GCX_STREAM_PIPE, /* popen(): libc has a list of its own */
+  GCX_STREAM_DIR
+};
+
+/* @stream, of descriptor @fd (-1: none), was opened by the caller at @start. */
+void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
+                        const struct gcx__frame *start);
+
+/* The program closes it: what is known of it ends, before libc's call. */
+void gcx__stream_closing(const void *stream, int fd,
+                         const struct gcx__frame *start);
+
+/* One open stream, as a stop sees it. */
+struct gcx__stream_block {
+  uintptr_t low;
+  uintptr_t high;
+  void *stand_in; /* object that lives as long as somebody points at it */
+  bool seen;
+};
+/* All of them into @to; how many. World stopped. */
+size_t gcx__stream_list(struct gcx__stream_block *to, size_t max);
+#define GCX__STREAMS_MAX 8192u
+
+/* ---- stream-scan.c */
+/* Joins the termination phase, once; false: no memory for searching. */
+bool gcx__stream_scan_start(void);
+
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* check_stream.c - FILE and DIR of a program with gcx/malloc.h: lost ones are
+ * found, held ones never, wherever they are held */
+#include "objects.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "redirect.h"
+#include "waits.h"
+
+#define LOST 60
+#define ENOUGH (LOST * 7 / 10)
+
+/* AddressSanitizer's memory is too much to search: everything counts as held. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SEARCHED 0
+#else
+#define SEARCHED 1
+#endif
+
+static void setup(void)
+{
+  objects_setup(GCX_LEAK_REPORT);
+  objects_be_quiet();
+}
+
+static FILE *opened(void)
+{
+  FILE *f = gcx_redirect_fopen("/etc/passwd", "r");
+
+  ck_assert_ptr_nonnull(f);
+  return f;
+}
+
+/* ---- as the C library's */
+
+START_TEST(test_like_the_c_librarys)
+  {
+    FILE *f = opened(), *g;
+    DIR *d = gcx_redirect_opendir("/");
+    char line[256];
+
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
+    ck_assert_int_eq(gcx_redirect_fclose(f), 0);
+    ck_assert_ptr_nonnull(readdir(d));
+    ck_assert_int_eq(gcx_redirect_closedir(d), 0);
+    f = gcx_redirect_popen("echo word", "r");
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
+    ck_assert_str_eq(line, "word\n");
+    ck_assert_int_eq(gcx_redirect_pclose(f), 0);
+    f = gcx_redirect_tmpfile();
+    ck_assert_int_ge(fputs("x", f), 0);
+    g = gcx_redirect_freopen("/etc/passwd", "r", f);
+    ck_assert_ptr_eq(g, f);
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, g));
+    ck_assert_int_eq(gcx_redirect_fclose(g), 0);
+    f = gcx_redirect_fdopen(open("/etc/passwd", O_RDONLY | O_CLOEXEC), "r");
+    ck_assert_int_ne(fgetc(f), EOF);
+    ck_assert_int_eq(gcx_redirect_fclose(f), 0);
+    d = gcx_redirect_fdopendir(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ck_assert_ptr_nonnull(readdir(d));
+    ck_assert_int_eq(gcx_redirect_closedir(d), 0);
+    errno = 0;
+    ck_assert_ptr_null(gcx_redirect_fopen("/nowhere", "r"));
+    ck_assert_int_eq(errno, ENOENT);
+    ck_assert_int_eq(gcx_redirect_closedir(NULL), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    errno = 0;
+    ck_assert_ptr_null(gcx_redirect_opendir("/nowhere"));
+    ck_assert_int_eq(errno, ENOENT);
+    ck_assert_uint_eq(objects_found(), 0);
+  }
+END_TEST
+
+START_TEST(test_a_stream_of_somebody_else)
+  {
+    FILE *f = fopen("/etc/passwd", "r");
+    DIR *d = opendir("/");
+
+    ck_assert_int_eq(gcx_redirect_fclose(f), 0);
+    ck_assert_int_eq(gcx_redirect_closedir(d), 0);
+  }
+END_TEST
+
+/* ---- lost */
+
+static GCX_NOINLINE void lose_files(size_t n)
+{
+  for (size_t i = 0; i < opaque_size(n); i++)
+    (void)fgetc(opened());
+}
+
+static GCX_NOINLINE void lose_dirs(size_t n)
+{
+  for (size_t i = 0; i < opaque_size(n); i++)
+    (void)readdir(gcx_redirect_opendir("/etc"));
+}
+
+static size_t enough(void)
+{
+  return SEARCHED ? ENOUGH : 0;
+}
+
+START_TEST(test_lost_files_are_found)
+  {
+    struct seen *seen = seen_begin();
+
+    lose_files(LOST);
+    ck_assert_uint_ge(objects_found(), enough());
+    if (!SEARCHED)
+      return;
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 1);
+    ck_assert_str_eq(seen->last.type_name, "FILE");
+    ck_assert_ptr_nonnull(strstr(seen->last.description, "/etc/passwd"));
+    ck_assert_uint_ne(seen->last.birth_site, 0);
+  }
+END_TEST
+
+START_TEST(test_lost_directories_are_found)
+  {
+    struct seen *seen = seen_begin();
+
+    lose_dirs(LOST);
+    ck_assert_uint_ge(objects_found(), enough());
+    if (!SEARCHED)
+      return;
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 1);
+    ck_assert_str_eq(seen->last.type_name, "DIR");
+  }
+END_TEST
+
+static int open_descriptors(void)
+{
+  int n = 0;
+
+  for (int fd = 0; fd < 1024; fd++)
+    n += fcntl(fd, F_GETFD) >= 0;
+  return n;
+}
+
+START_TEST(test_lost_ones_are_closed)
+  {
+    int before = open_descriptors();
+
+    objects_setup(GCX_LEAK_DISPOSE);
+    lose_files(LOST);
+    lose_dirs(LOST);
+    ck_assert_int_ge(open_descriptors(), before + 2 * LOST);
+    (void)objects_found();
+    if (SEARCHED)
+      ck_assert_int_le(open_descriptors(), before + 2 * LOST * 3 / 10);
+  }
+END_TEST
+
+static void loses_files(void *arg)
+{
+  (void)arg;
+  objects_setup(GCX_LEAK_ABORT);
+  lose_files(LOST);
+  (void)gcx_check();
+}
+
+START_TEST(test_it_stops_the_program)
+  {
+    if (SEARCHED)
+      (void)death_demand_abort(loses_files, NULL, "GCX-LEAK");
+  }
+END_TEST
+
+/* ---- held: never called lost, wherever the only pointer is */
+
+static FILE *held_static;
+static __thread FILE *held_thread;
+static pthread_key_t held_key;
+struct holder {
+  char before[24];
+  FILE *f;
+};
+static struct holder *held_malloc, *held_gcx;
+static char *held_inside; /* points into the FILE, not at its start */
+
+static GCX_NOINLINE void hold_everywhere(void)
+{
+  held_static = opened();
+  held_thread = opened();
+  ck_assert_int_eq(pthread_setspecific(held_key, opened()), 0);
+  held_malloc->f = opened();
+  held_gcx->f = opened();
+  held_inside = (char *)opened() + 40;
+}
+
+static GCX_NOINLINE void close_everywhere(void)
+{
+  ck_assert_int_eq(gcx_redirect_fclose(held_static), 0);
+  ck_assert_int_eq(gcx_redirect_fclose(held_thread), 0);
+  ck_assert_int_eq(gcx_redirect_fclose(pthread_getspecific(held_key)), 0);
+  ck_assert_int_eq(gcx_redirect_fclose(held_malloc->f), 0);
+  ck_assert_int_eq(gcx_redirect_fclose(held_gcx->f), 0);
+  ck_assert_int_eq(gcx_redirect_fclose((FILE *)(void *)(held_inside - 40)), 0);
+}
+
+START_TEST(test_held_ones_are_left_alone)
+  {
+    struct seen *seen = seen_begin();
+    FILE *local = opened();
+
+    ck_assert_int_eq(pthread_key_create(&held_key, NULL), 0);
+    held_malloc = malloc(sizeof *held_malloc);
+    held_gcx = gcx_alloc(sizeof *held_gcx);
+    hold_everywhere();
+    for (int i = 0; i < 5; i++)
+      ck_assert_uint_eq(objects_found(), 0);
+    close_everywhere();
+    ck_assert_int_eq(gcx_redirect_fclose(local), 0);
+    ck_assert_uint_eq(objects_found(), 0);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FALSE], 0);
+    free(held_malloc);
+    gcx_dispose(held_gcx);
+  }
+END_TEST
+
+static int go, ready;
+
+/* Only this thread's stack, or a register of it, holds the stream. */
+static void *holds(void *unused)
+{
+  FILE *f = opened();
+
+  __atomic_fetch_add(&ready, 1, __ATOMIC_ACQ_REL);
+  flag_wait(&go);
+  return gcx_redirect_fclose(f) == 0 ? unused : "not closed";
+}
+
+START_TEST(test_held_by_threads)
+  {
+    pthread_t threads[4];
+
+    for (int i = 0; i < 4; i++)
+      threads[i] = thread_start(holds, NULL);
+    while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) < 4)
+      (void)sched_yield();
+    for (int i = 0; i < 10; i++)
+      ck_assert_uint_eq(objects_found(), 0);
+    flag_raise(&go);
+    for (int i = 0; i < 4; i++)
+      ck_assert_ptr_null(thread_join(threads[i]));
+  }
+END_TEST
+
+/* On its way to a thread, only the argument holds it. */
+static void *closes(void *arg)
+{
+  return gcx_redirect_fclose(arg) == 0 ? NULL : "not closed";
+}
+
+static GCX_NOINLINE pthread_t hand_over(void)
+{
+  return thread_start(closes, opened());
+}
+
+START_TEST(test_held_as_an_argument)
+  {
+    struct seen *seen = seen_begin();
+
+    for (int i = 0; i < 20; i++) {
+      pthread_t thread = hand_over();
+
+      (void)gcx_check();
+      ck_assert_ptr_null(thread_join(thread));
+    }
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 0);
+  }
+END_TEST
+
+#define ROUNDS 100
+
+static void *opens_and_closes(void *unused)
+{
+  for (int i = 0; i < ROUNDS; i++) {
+    FILE *f = opened(), *g = opened();
+    DIR *d = gcx_redirect_opendir("/etc");
+
+    if (fgetc(f) == EOF || readdir(d) == NULL)
+      return "not open";
+    if (gcx_redirect_fclose(f) != 0 || gcx_redirect_closedir(d) != 0 ||
+        gcx_redirect_fclose(g) != 0)
+      return "not closed";
+  }
+  return unused;
+}
+
+START_TEST(test_collections_meanwhile)
+  {
+    struct seen *seen = seen_begin();
+    pthread_t threads[3];
+
+    for (int i = 0; i < 3; i++)
+      threads[i] = thread_start(opens_and_closes, NULL);
+    for (int i = 0; i < 30; i++)
+      (void)gcx_check();
+    for (int i = 0; i < 3; i++)
+      ck_assert_ptr_null(thread_join(threads[i]));
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 0);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FALSE], 0);
+  }
+END_TEST
+
+START_TEST(test_a_collection_of_its_own_accord)
+  {
+    struct seen *seen = seen_begin();
+    FILE *f = opened();
+
+    for (int i = 0; i < 200000; i++)
+      gcx_dispose(opaque(gcx_alloc(256)));
+    ck_assert_int_ne(fgetc(f), EOF);
+    ck_assert_int_eq(gcx_redirect_fclose(f), 0);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 0);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FALSE], 0);
+  }
+END_TEST
+
+static Suite *stream_suite(void)
+{
+  Suite *s = suite_create("stream");
+  TCase *c = tcase_create("stream");
+
+  tcase_add_checked_fixture(c, setup, NULL);
+  tcase_add_test(c, test_like_the_c_librarys);
+  tcase_add_test(c, test_a_stream_of_somebody_else);
+  tcase_add_test(c, test_lost_files_are_found);
+  tcase_add_test(c, test_lost_directories_are_found);
+  tcase_add_test(c, test_lost_ones_are_closed);
+  tcase_add_test(c, test_it_stops_the_program);
+  tcase_add_test(c, test_held_ones_are_left_alone);
+  tcase_add_test(c, test_held_by_threads);
+  tcase_add_test(c, test_held_as_an_argument);
+  tcase_add_test(c, test_collections_meanwhile);
+  tcase_add_test(c, test_a_collection_of_its_own_accord);
+  suite_add_tcase(s, c);
+  return s;
+}
+
+GCX_CHECK_MAIN(stream_suite);
