@@ -256,6 +256,15 @@ bool gcx_is_disposed(const void *p)
   return ended;
 }
 
+/* Has its finalizer run, and does this thread run that of another? */
+static bool alloc_was_finalized(uint32_t number)
+{
+  const struct gcx__thread *t = gcx__thread_current;
+
+  return t != NULL && t->finalizing != 0 && t->finalizing != number &&
+         (gcx__record_state(number) & GCX_FLAG_FINALIZED) != 0;
+}
+
 void *gcx_require_live(void *p)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
@@ -267,6 +276,8 @@ void *gcx_require_live(void *p)
   if (GCX_UNLIKELY(gcx__record_has_ended(gcx__record_state(number))))
     gcx__misuse_disposed(GCX_REPORT_USE_AFTER_DISPOSE, number,
                          "gcx_require_live", &start);
+  else if (GCX_UNLIKELY(alloc_was_finalized(number)))
+    gcx__misuse_finalized(number, "gcx_require_live", &start);
   return p;
 }
 

@@ -37,13 +37,19 @@ void gcx__cells_drop(struct gcx__thread *t)
   t->cells->order = t->cells->order_end = 0;
 }
 
-void gcx__cells_leave(struct gcx__thread *t)
+void gcx__cells_give_numbers(struct gcx__thread *t)
 {
   struct gcx__cells *c = t->cells;
 
-  if (c != NULL)
-    gcx__record_give(c->numbers + c->number_next,
-                     c->number_end - c->number_next);
+  if (c == NULL)
+    return;
+  gcx__record_give(c->numbers + c->number_next, c->number_end - c->number_next);
+  c->number_next = c->number_end = 0;
+}
+
+void gcx__cells_leave(struct gcx__thread *t)
+{
+  gcx__cells_give_numbers(t);
   gcx__cells_drop(t);
 }
 

@@ -43,6 +43,8 @@ struct gcx__cells {
 
 /* Caches for @t; NULL without memory. */
 struct gcx__cells *gcx__cells_enter(struct gcx__thread *t);
+/* The thread has none left: its next allocation takes the slow path. */
+void gcx__cells_give_numbers(struct gcx__thread *t);
 void gcx__cells_leave(struct gcx__thread *t); /* the thread ends */
 void gcx__cells_drop(struct gcx__thread *t);  /* vanished in a fork */
 

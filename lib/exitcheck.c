@@ -16,6 +16,7 @@
 
 #include "census.h"
 #include "fd.h"
+#include "finalize.h"
 #include "finalizer.h"
 #include "finding.h"
 #include "options.h"
@@ -25,6 +26,9 @@
 #include "verdict.h"
 
 #define EXIT_REGISTERS 12
+
+/* How long a finalizer that runs while the process exits is waited for. */
+#define EXIT_PATIENCE_MS 1000
 
 static void exitcheck_collect(void)
 {
@@ -49,7 +53,8 @@ static const char *exitcheck_look(void)
   exitcheck_collect();
   if (why == NULL && !gcx__verdict_canaries_found())
     why = "objects that gcx lost on purpose were not found";
-  (void)gcx__finalizer_wait(UINT64_MAX);
+  if (!gcx__finalizer_finish(EXIT_PATIENCE_MS) && why == NULL)
+    why = "a finalizer does not return";
   return why;
 }
 
@@ -84,6 +89,8 @@ void gcx__exitcheck_run(void)
     why = exitcheck_look();
   if (exitcheck_is_wanted() && gcx__opt.exit_check == GCX_EXIT_UNDISPOSED)
     exitcheck_undisposed();
+  if (gcx__opt.critical_at_exit != 0)
+    gcx__finalize_critical();
   if (why != NULL)
     gcx__report_note("indeterminate at exit: %s", why);
   gcx__report_summary();

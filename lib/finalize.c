@@ -14,11 +14,15 @@
  */
 #include "finalize.h"
 
+#include "../include/gcx/collector.h"
+#include "call.h"
 #include "finding.h"
+#include "judge.h"
 #include "lifecycle.h"
 #include "object.h"
 #include "options.h"
-#include "type.h"
+
+static uint32_t finalize_running;
 
 /* ---- one object */
 
@@ -40,20 +44,30 @@ static bool finalize_claim(uint32_t number)
   } while (true);
 }
 
+bool gcx__finalize_is_running(void)
+{
+  return __atomic_load_n(&finalize_running, __ATOMIC_ACQUIRE) != 0;
+}
+
 static void finalize_call(uint32_t number, void *object)
 {
-  const struct gcx_type *type = gcx__type_at(gcx__record_at(number)->type);
+  __atomic_store_n(&finalize_running, 1, __ATOMIC_RELEASE);
+  gcx__call_finalizer(number, object);
+  __atomic_store_n(&finalize_running, 0, __ATOMIC_RELEASE);
+}
 
-  for (; type != NULL; type = type->base)
-    if (type->finalize != NULL)
-      type->finalize(object);
+/* Nothing runs at exit: what is pending stays so. Nor what is the parent's, in
+ * the child of a fork that a finalizer or a dispose function made. */
+static bool finalize_is_over(uint32_t number)
+{
+  return gcx_shutting_down() || number < gcx__judge_watermark();
 }
 
 static void finalize_one(uint32_t number)
 {
   void *object = gcx__record_object(number);
 
-  if (object == NULL || !finalize_claim(number))
+  if (object == NULL || finalize_is_over(number) || !finalize_claim(number))
     return;
   if ((gcx__record_state(number) & GCX_FLAG_OPTIONAL) == 0 &&
       gcx__opt.leak == GCX_LEAK_DISPOSE)
@@ -69,14 +83,16 @@ void gcx__finalize_dispose_due(uint32_t number)
   void *object = gcx__record_object(number);
   uint32_t state;
 
-  if (object == NULL)
+  if (object == NULL || finalize_is_over(number))
     return;
   do {
     state = gcx__record_state(number);
     if ((state & GCX_FLAG_DUE) == 0)
       return;
   } while (!gcx__record_change(number, state, state & ~GCX_FLAG_DUE));
+  __atomic_store_n(&finalize_running, 1, __ATOMIC_RELEASE);
   (void)gcx__lifecycle_end(number, GCX_END_DISPOSE, 0, NULL);
+  __atomic_store_n(&finalize_running, 0, __ATOMIC_RELEASE);
   GCX_KEEP(object);
 }
 
@@ -106,4 +122,41 @@ void gcx__finalize_batch(const struct gcx__batch *b)
   for (size_t i = 0; i < b->due.count; i++)
     gcx__finalize_dispose_due(b->due.at[i]);
   finalize_each(b, true);
+}
+
+/* ---- at exit */
+
+/* Claims @number for the last time; its object must not have gone meanwhile. */
+static bool finalize_claim_critical(uint32_t number, const void *object)
+{
+  const uint32_t wanted = GCX_FLAG_FINALIZER | GCX_FLAG_CRITICAL;
+  const uint32_t exempt =
+      GCX_FLAG_SUPPRESSED | GCX_FLAG_FINALIZED | GCX_FLAG_DUE;
+  uint32_t state;
+
+  do {
+    state = gcx__record_state(number);
+    if ((state & wanted) != wanted || (state & exempt) != 0 ||
+        (state & GCX_STATE_MASK) != GCX_STATE_LIVE ||
+        gcx__record_object(number) != object)
+      return false;
+  } while (!gcx__record_change(
+      number, state, (state & ~GCX_FLAG_PENDING) | GCX_FLAG_FINALIZED));
+  return true;
+}
+
+void gcx__finalize_critical(void)
+{
+  uint32_t limit = __atomic_load_n(&gcx__record_limit, __ATOMIC_ACQUIRE);
+
+  if (gcx__opt.finalizers == GCX_FINALIZERS_OFF)
+    return;
+  for (uint32_t n = gcx__judge_watermark(); n < limit; n++) {
+    void *object = n != 0 ? gcx__record_object(n) : NULL;
+
+    GCX_KEEP(object);
+    if (object != NULL && finalize_claim_critical(n, object))
+      gcx__call_finalizer(n, object);
+    GCX_KEEP(object);
+  }
 }

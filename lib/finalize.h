@@ -11,6 +11,13 @@
  * critical ones. On the thread that has the turn. */
 void gcx__finalize_batch(const struct gcx__batch *b);
 
+/* critical_at_exit: run the finalizers of all critical objects of this process
+ * that were not disposed, reachable or not. */
+void gcx__finalize_critical(void);
+
+/* Does a thread run a finalizer or a disposal for us at this moment? */
+bool gcx__finalize_is_running(void);
+
 /* Dispose @number if its disposal was put off (GCX_FLAG_DUE) and is still to be
  * done. */
 void gcx__finalize_dispose_due(uint32_t number);

@@ -18,21 +18,24 @@
  */
 #include "finalizer.h"
 
-#include <pthread.h>
-#include <signal.h>
+#include "../include/gcx/collector.h"
 
 #include "batch.h"
 #include "bdw.h"
 #include "cells.h"
+#include "crash.h"
 #include "crew.h"
 #include "finalize.h"
 #include "finding.h"
 #include "later.h"
+#include "left.h"
 #include "lock.h"
 #include "options.h"
 #include "out.h"
 #include "platform.h"
+#include "service.h"
 #include "thread.h"
+#include "watch.h"
 
 enum finalizer_state { FINALIZER_NONE, FINALIZER_STARTED, FINALIZER_OFF };
 
@@ -42,6 +45,9 @@ static uint32_t finalizer_done; /* dealt with, of gcx__batch_queued; woken */
 static uint32_t finalizer_turn; /* tid of who is working, 0: nobody */
 
 static struct gcx__batch *finalizer_todo; /* of this pass, oldest first */
+static uint32_t finalizer_depth; /* passes within passes; by who has the turn */
+static uint32_t finalizer_epoch; /* counts forks: this process was the child */
+static uint32_t finalizer_shutting_down;
 
 bool gcx__finalizer_is_self(void)
 {
@@ -61,6 +67,7 @@ static bool finalizer_take_turn(void)
                                      false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+/* Also what is left of one whose finalizer did not return. */
 static void finalizer_deal(struct gcx__batch *b)
 {
   /* A hook that the program put in front of ours may have hidden from us what
@@ -68,8 +75,8 @@ static void finalizer_deal(struct gcx__batch *b)
   if (!gcx__bdw_check_hooks())
     gcx__batch_withdraw(b, NULL);
   gcx__finding_process(b);
+  b->count = 0;
   gcx__finalize_batch(b);
-  __atomic_fetch_sub(&gcx__batch_outstanding, b->waiting, __ATOMIC_ACQ_REL);
 }
 
 static void finalizer_add_to_pass(void)
@@ -81,31 +88,72 @@ static void finalizer_add_to_pass(void)
   *end = gcx__batch_take();
 }
 
-/* A pass: all that was queued when it began. The caller has the turn. */
+/* A pass: all that was queued when it began. The caller has the turn. A batch
+ * stays in the list until it is done with: what a finalizer that does not return
+ * leaves behind is taken up by the next pass. In the child of a fork that a
+ * finalizer made nothing of this is there any more. */
 static void finalizer_work(void)
 {
   uint32_t seen = __atomic_load_n(&gcx__batch_queued, __ATOMIC_ACQUIRE);
+  uint32_t epoch = finalizer_epoch;
   struct gcx__batch *b;
 
+  finalizer_depth++;
   finalizer_add_to_pass();
   while ((b = finalizer_todo) != NULL) {
-    finalizer_todo = b->next;
     finalizer_deal(b);
+    if (epoch != finalizer_epoch)
+      return;
+    finalizer_todo = b->next;
+    __atomic_fetch_sub(&gcx__batch_outstanding, b->waiting, __ATOMIC_ACQ_REL);
     gcx__batch_give(b);
   }
   gcx__later_run();
-  if ((int32_t)(seen - finalizer_done) >
-      0) /* not so if this is a pass within */
-    __atomic_store_n(&finalizer_done, seen, __ATOMIC_RELEASE);
+  if (epoch != finalizer_epoch)
+    return;
+  if (--finalizer_depth > 0)
+    return; /* the pass around this one is not over */
+  __atomic_store_n(&finalizer_done, seen, __ATOMIC_RELEASE);
   gcx__futex_wake(&finalizer_done);
+}
+
+/* Also when a finalizer is left for good: then the thread, if it is gcx's, ends. */
+static void finalizer_end_turn(void *arg)
+{
+  const bool *left = arg;
+  uint32_t self = gcx__tid();
+
+  if (__atomic_load_n(&finalizer_turn, __ATOMIC_ACQUIRE) != self)
+    return;
+  finalizer_depth = 0;
+  __atomic_store_n(&finalizer_turn, 0, __ATOMIC_RELEASE);
+  if (*left && __atomic_load_n(&finalizer_tid, __ATOMIC_ACQUIRE) == self) {
+    __atomic_store_n(&finalizer_tid, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&finalizer_state, FINALIZER_NONE, __ATOMIC_RELEASE);
+  }
+}
+
+struct finalizer_turn_frame {
+  bool left;
+};
+
+static void finalizer_turn_left(struct finalizer_turn_frame *f)
+{
+  finalizer_end_turn(&f->left);
 }
 
 static bool finalizer_work_in_turn(void)
 {
+  struct finalizer_turn_frame frame
+      __attribute__((cleanup(finalizer_turn_left))) = { .left = true };
+  struct _pthread_cleanup_buffer buffer;
+
   if (!finalizer_take_turn())
     return false;
+  _pthread_cleanup_push(&buffer, finalizer_end_turn, &frame.left);
   finalizer_work();
-  __atomic_store_n(&finalizer_turn, 0, __ATOMIC_RELEASE);
+  _pthread_cleanup_pop(&buffer, 0);
+  frame.left = false;
   return true;
 }
 
@@ -191,46 +239,25 @@ static void finalizer_wait_for_work(void)
   (void)gcx__bdw_blocking(finalizer_sleep, &s);
 }
 
-static GCX_NORETURN void *finalizer_main(void *arg)
+/* Returns in the child of a fork that a finalizer made: as with any thread that
+ * forks, the process ends with it. */
+static void *finalizer_main(void *arg)
 {
   struct gcx__thread *self = gcx__thread_self();
+  uint32_t epoch = finalizer_epoch;
 
   (void)arg;
+  gcx__crash_thread();
   if (self != NULL)
     self->is_gcx = true;
   __atomic_store_n(&finalizer_tid, gcx__tid(), __ATOMIC_RELEASE);
-  for (;;) {
+  while (epoch == finalizer_epoch) {
     finalizer_wait_for_work();
-    if (!finalizer_work_in_turn())
-      continue;
-    if (gcx__opt.interval_ms != 0 && finalizer_is_idle_collection_due())
+    if (finalizer_work_in_turn() && epoch == finalizer_epoch &&
+        gcx__opt.interval_ms != 0 && finalizer_is_idle_collection_due())
       gcx__bdw_collect();
   }
-}
-
-/* The program's signals are not for this thread; the collector's are. */
-static bool finalizer_start_thread(void)
-{
-  pthread_attr_t attributes;
-  pthread_t thread;
-  sigset_t blocked, before;
-  int suspend, restart;
-  bool started;
-
-  if (pthread_attr_init(&attributes) != 0)
-    return false;
-  (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  (void)sigfillset(&blocked);
-  gcx__bdw_signals(&suspend, &restart);
-  (void)sigdelset(&blocked, suspend);
-  (void)sigdelset(&blocked, restart);
-  (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  started = pthread_create(&thread, &attributes, finalizer_main, NULL) == 0;
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-  (void)pthread_attr_destroy(&attributes);
-  if (started)
-    (void)pthread_setname_np(thread, "gcx");
-  return started;
+  return NULL;
 }
 
 void gcx__finalizer_ensure(void)
@@ -243,7 +270,7 @@ void gcx__finalizer_ensure(void)
   if (!__atomic_compare_exchange_n(&finalizer_state, &none, FINALIZER_STARTED,
                                    false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
     return;
-  if (!finalizer_start_thread())
+  if (!gcx__service_start(finalizer_main, "gcx"))
     __atomic_store_n(&finalizer_state, FINALIZER_NONE, __ATOMIC_RELEASE);
 }
 
@@ -290,15 +317,21 @@ bool gcx__finalizer_wait(uint64_t timeout_ms)
   }
 }
 
+/* ---- fork, exit */
+
 void gcx__finalizer_after_fork(void)
 {
+  finalizer_epoch++;
+  finalizer_depth = 0;
   finalizer_state = FINALIZER_NONE;
   finalizer_tid = 0;
   finalizer_turn = 0;
   gcx__crew_after_fork();
   finalizer_done = gcx__batch_queued;
   finalizer_todo = NULL;
+  finalizer_shutting_down = 0;
   gcx__later_after_fork();
+  gcx__watch_after_fork();
   gcx__clock = (struct gcx__clock){ .ms = 0 }; /* its keeper is gone */
 }
 
@@ -306,6 +339,27 @@ void gcx__finalizer_shut_down(void)
 {
   uint32_t none = FINALIZER_NONE;
 
+  __atomic_store_n(&finalizer_shutting_down, 1, __ATOMIC_RELEASE);
   (void)__atomic_compare_exchange_n(&finalizer_state, &none, FINALIZER_OFF,
                                     false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+bool gcx__finalizer_finish(uint64_t timeout_ms)
+{
+  uint64_t begin = gcx__now_ns();
+
+  if (gcx__finalizer_is_self()) { /* a finalizer called exit() */
+    finalizer_work();
+    return true;
+  }
+  while (!gcx__finalizer_wait(GCX_MIN(timeout_ms, (uint64_t)100)))
+    if (gcx__finalize_is_running() &&
+        (gcx__now_ns() - begin) / 1000000 >= timeout_ms)
+      return false;
+  return true;
+}
+
+bool gcx_shutting_down(void)
+{
+  return __atomic_load_n(&finalizer_shutting_down, __ATOMIC_ACQUIRE) != 0;
 }

@@ -23,4 +23,8 @@ void gcx__finalizer_after_fork(void);
  * waits. */
 void gcx__finalizer_shut_down(void);
 
+/* After that: wait until what is queued has been dealt with, but no longer than
+ * so for a finalizer that is still running; false then. On any thread. */
+bool gcx__finalizer_finish(uint64_t timeout_ms);
+
 #endif

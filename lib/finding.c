@@ -11,8 +11,10 @@
 
 #include <string.h>
 
+#include "../include/gcx/collector.h"
 #include "aux.h"
 #include "classify.h"
+#include "judge.h"
 #include "lifecycle.h"
 #include "misuse.h"
 #include "object.h"
@@ -217,7 +219,8 @@ static void finding_dispose_one(uint32_t number)
   void *object = gcx__record_object(number);
   uint32_t state = gcx__record_state(number) & GCX_STATE_MASK;
 
-  if (object != NULL && state == GCX_STATE_LOST && !finding_give_back(number))
+  if (object != NULL && state == GCX_STATE_LOST && !gcx_shutting_down() &&
+      number >= gcx__judge_watermark() && !finding_give_back(number))
     (void)gcx__lifecycle_end(number, GCX_END_DISPOSE, 0, NULL);
   GCX_KEEP(object);
 }

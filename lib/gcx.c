@@ -17,6 +17,7 @@
 #include "freed.h"
 #include "interpose.h"
 #include "lock.h"
+#include "misuse.h"
 #include "modules.h"
 #include "note.h"
 #include "object.h"
@@ -108,6 +109,7 @@ static void gcx_start_once(void)
   gcx__fork_init();
   gcx__census_signal_init();
   gcx__object_on_refill = gcx_on_refill;
+  gcx__object_on_critical = gcx__misuse_critical_alloc;
   gcx__object_on_move = gcx__weak_follow;
   gcx_say_obstacle();
   (void)pthread_setcancelstate(cancel, NULL);

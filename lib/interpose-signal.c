@@ -137,7 +137,7 @@ SIGNAL_EXPORT signal_plain_fn signal(int number, signal_plain_fn handler)
   if (signal_real.signal == NULL)
     signal_look_up();
   if (number <= 0 || number >= NSIG || signal_is_collectors(number))
-  /* cppcheck-suppress CastIntegerToAddressAtReturn */
+    /* cppcheck-suppress CastIntegerToAddressAtReturn */
     return signal_real.signal(number, handler);
   before = __atomic_load_n(&signal_handlers[number], __ATOMIC_ACQUIRE);
   if (signal_is_function(handler) && !signal_is_ours(handler)) {

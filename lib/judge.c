@@ -401,7 +401,30 @@ void gcx__judge_after_fork(uint32_t watermark)
   judge_watermark = watermark;
 }
 
+uint32_t gcx__judge_watermark(void)
+{
+  return __atomic_load_n(&judge_watermark, __ATOMIC_ACQUIRE);
+}
+
+/* What the parent's finalizer thread was to do is found anew. */
+static void judge_find_again(uint32_t number)
+{
+  const uint32_t queued = GCX_FLAG_PENDING | GCX_FLAG_DUE;
+  uint32_t state, next;
+
+  do {
+    state = gcx__record_state(number);
+    next = state & ~queued;
+    if ((state & GCX_STATE_MASK) == GCX_STATE_LOST)
+      next = (next & ~GCX_STATE_MASK) | GCX_STATE_LIVE;
+  } while (next != state && !gcx__record_change(number, state, next));
+}
+
 void gcx__judge_adopt(void)
 {
+  uint32_t watermark = gcx__judge_watermark();
+
+  for (uint32_t n = 1; n < watermark; n++)
+    judge_find_again(n);
   __atomic_store_n(&judge_watermark, 0, __ATOMIC_RELEASE);
 }

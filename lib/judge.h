@@ -51,5 +51,6 @@ uint32_t gcx__judge_canaries(void); /* found dead since start */
  * it becomes unreachable. Adopt: no more. */
 void gcx__judge_after_fork(uint32_t watermark);
 void gcx__judge_adopt(void);
+uint32_t gcx__judge_watermark(void); /* records from here on are ours */
 
 #endif

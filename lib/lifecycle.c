@@ -31,19 +31,13 @@
 #include <string.h>
 
 #include "aux.h"
+#include "left.h"
 #include "misuse.h"
 #include "options.h"
 #include "platform.h"
 #include "thread.h"
 #include "trace.h"
 #include "type.h"
-
-/* glibc's handlers that longjmp, too, runs on its way out of a frame; exported
- * since 2.0, declared in no header any more. */
-extern void _pthread_cleanup_push(struct _pthread_cleanup_buffer *buffer,
-                                  void (*routine)(void *), void *arg);
-extern void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *buffer,
-                                 int execute);
 
 struct gcx__dispose_frame {
   struct gcx__dispose_frame *outer;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "aux.h"
+#include "depot.h"
 #include "options.h"
 #include "out.h"
 #include "platform.h"
@@ -56,7 +57,7 @@ static void misuse_call_describe(struct gcx_report *r, uint32_t number)
     }
 }
 
-void gcx__misuse_describe(struct gcx_report *r, uint32_t number)
+void gcx__misuse_identify(struct gcx_report *r, uint32_t number)
 {
   const struct gcx__record *rec = gcx__record_at(number);
   const struct gcx_type *type = gcx__type_at(rec->type);
@@ -73,6 +74,11 @@ void gcx__misuse_describe(struct gcx_report *r, uint32_t number)
   gcx__thread_name(rec->tid, r->birth_thread, sizeof r->birth_thread);
   misuse_touches(r, number);
   r->is_lent = (gcx__record_state(number) & GCX_FLAG_POOLED) != 0;
+}
+
+void gcx__misuse_describe(struct gcx_report *r, uint32_t number)
+{
+  gcx__misuse_identify(r, number);
   if (!gcx__record_has_ended(gcx__record_state(number)))
     misuse_call_describe(r, number);
 }
@@ -129,6 +135,45 @@ static void misuse_bad_pointer(const void *p, enum gcx__found found,
                   function, p);
     break;
   }
+  misuse_where(&r, start);
+  gcx__report(&r, 1, true);
+}
+
+void gcx__misuse_finalized(uint32_t number, const char *function,
+                           const struct gcx__frame *start)
+{
+  struct gcx_report r = { .id = GCX_REPORT_USE_AFTER_DISPOSE,
+                          .finalized = true };
+
+  gcx__misuse_describe(&r, number);
+  misuse_detail(&r, "%s(%p): finalized already, in the finalizer of %p",
+                function, r.object,
+                gcx__record_object(gcx__thread_current->finalizing));
+  misuse_where(&r, start);
+  gcx__report(&r, 1, true);
+}
+
+/* Stacks hold return addresses: one byte into the function. */
+void gcx__misuse_finalizer(enum gcx__report_id id, uint32_t number,
+                           void (*function)(void *obj), const char *detail)
+{
+  struct gcx_report r = { .id = id };
+  uintptr_t pc = (uintptr_t)function + 1;
+
+  gcx__misuse_identify(&r, number);
+  misuse_detail(&r, "%s", detail != NULL ? detail : "");
+  r.use_tid = gcx__tid();
+  if (function != NULL)
+    r.use_site = gcx__depot_put(&pc, 1);
+  gcx__report(&r, 1, true);
+}
+
+void gcx__misuse_critical_alloc(size_t bytes, const struct gcx__frame *start)
+{
+  struct gcx_report r = { .id = GCX_REPORT_CRITICAL_ALLOC };
+
+  gcx__misuse_identify(&r, gcx__thread_current->finalizing);
+  misuse_detail(&r, "%zu bytes", bytes);
   misuse_where(&r, start);
   gcx__report(&r, 1, true);
 }

@@ -28,6 +28,21 @@ static inline uint32_t gcx__misuse_object(const void *p, const char *function,
 /* Fill what is known about @number: type, size, birth, touches, description. */
 void gcx__misuse_describe(struct gcx_report *r, uint32_t number);
 
+/* The same without a call of the program's. */
+void gcx__misuse_identify(struct gcx_report *r, uint32_t number);
+
+/* Used by the finalizer that this thread runs, after its own has run. */
+void gcx__misuse_finalized(uint32_t number, const char *function,
+                           const struct gcx__frame *start);
+
+/* @bytes are asked for inside a critical finalizer: gcx__thread_is_critical(). */
+void gcx__misuse_critical_alloc(size_t bytes, const struct gcx__frame *start);
+
+/* About the finalizer @function (or NULL) of @number; @detail, or NULL. No call of
+ * the program's. */
+void gcx__misuse_finalizer(enum gcx__report_id id, uint32_t number,
+                           void (*function)(void *obj), const char *detail);
+
 /* Use, or second disposal, of a disposed object. */
 void gcx__misuse_disposed(enum gcx__report_id id, uint32_t number,
                           const char *function, const struct gcx__frame *start);

@@ -28,6 +28,7 @@
 #define BYTES_MAX (SIZE_MAX / 4)
 
 void (*gcx__object_on_refill)(void);
+void (*gcx__object_on_critical)(size_t bytes, const struct gcx__frame *start);
 void (*gcx__object_on_move)(void *old, void *now);
 
 #define TRAILER sizeof(struct gcx__trailer)
@@ -181,17 +182,24 @@ static inline void *object_cell(struct gcx__cells *c, size_t bytes,
 
 /* ---- records */
 
-static GCX_NOINLINE bool object_refill_numbers(struct gcx__cells *c)
+/* In a critical finalizer a thread has no numbers: that is noticed here, where it
+ * costs nothing. */
+static GCX_NOINLINE bool object_refill_numbers(struct gcx__cells *c,
+                                               size_t bytes,
+                                               const struct gcx__frame *start)
 {
+  if (gcx__thread_is_critical() && gcx__object_on_critical != NULL)
+    gcx__object_on_critical(bytes, start);
   if (gcx__object_on_refill != NULL)
     gcx__object_on_refill();
   return gcx__cells_refill_numbers(c);
 }
 
-static inline uint32_t object_take_number(struct gcx__cells *c)
+static inline uint32_t object_take_number(struct gcx__cells *c, size_t bytes,
+                                          const struct gcx__frame *start)
 {
   if (GCX_UNLIKELY(c->number_next == c->number_end) &&
-      !object_refill_numbers(c))
+      !object_refill_numbers(c, bytes, start))
     return 0;
   return c->numbers[c->number_next++];
 }
@@ -333,7 +341,7 @@ __attribute__((always_inline)) static inline void *object_make(
   if (GCX_UNLIKELY(c == NULL || bytes > BYTES_MAX))
     return object_no_memory(c, 0);
   birth = object_born(t, flags, start);
-  number = object_take_number(c);
+  number = object_take_number(c, bytes, start);
   if (GCX_UNLIKELY(number == 0))
     return object_no_memory(c, 0);
   p = object_cell(c, bytes, align, object_kind(flags), &cell);

@@ -158,4 +158,8 @@ void gcx__object_free_plain(struct gcx__cells *c, uint32_t number,
  * each refill of record numbers): no lock held. Set by gcx.c. */
 extern void (*gcx__object_on_refill)(void);
 
+/* Called when a thread allocates inside a critical finalizer. Set by gcx.c. */
+extern void (*gcx__object_on_critical)(size_t bytes,
+                                       const struct gcx__frame *start);
+
 #endif

@@ -38,6 +38,10 @@ static const char *const text_events[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_UNDISPOSED] = "still reachable at exit and not disposed",
   [GCX_REPORT_POOL_RETURN] = "given back to a pool that has not lent it",
   [GCX_REPORT_POOL_OUTSTANDING] = "still taken when its pool was disposed",
+  [GCX_REPORT_CRITICAL_ALLOC] = "allocates in its critical finalizer",
+  [GCX_REPORT_FINALIZER_LEFT] = "has a finalizer that did not return",
+  [GCX_REPORT_FINALIZER_CRASH] = "crashes in its finalizer",
+  [GCX_REPORT_SLOW_FINALIZER] = "has a finalizer that takes long",
 };
 
 /* Label of use_site. */
@@ -55,6 +59,10 @@ static const char *const text_uses[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_UNDISPOSED] = "used",
   [GCX_REPORT_POOL_RETURN] = "passed",
   [GCX_REPORT_POOL_OUTSTANDING] = "pool ends",
+  [GCX_REPORT_CRITICAL_ALLOC] = "allocates",
+  [GCX_REPORT_FINALIZER_LEFT] = "finalizer",
+  [GCX_REPORT_FINALIZER_CRASH] = "finalizer",
+  [GCX_REPORT_SLOW_FINALIZER] = "finalizer",
 };
 
 /* Label of dispose_site. */
@@ -110,6 +118,18 @@ static const char *const text_remedies[GCX_REPORT_ID_COUNT] = {
   [GCX_REPORT_POOL_OUTSTANDING] =
       "give everything back (gcx_pool_return) before the pool is disposed; the "
       "stacks show who has taken what is missing",
+  [GCX_REPORT_CRITICAL_ALLOC] =
+      "allocate what the finalizer needs when the object is made; or drop "
+      "GCX_TYPE_CRITICAL from its type",
+  [GCX_REPORT_FINALIZER_LEFT] =
+      "let the finalizer return: longjmp(), pthread_exit() and exceptions must "
+      "end inside it",
+  [GCX_REPORT_FINALIZER_CRASH] =
+      "look at the object in the core file or the debugger; objects that it "
+      "refers to may have been finalized before it (gcx_require_live tells)",
+  [GCX_REPORT_SLOW_FINALIZER] =
+      "all other finalizers, disposals and reports wait for it: hand slow work "
+      "to a thread of the program's, or dispose the object in time",
 };
 
 /* The same for a block of a redirected malloc(), where it differs. */
@@ -215,6 +235,8 @@ static bool text_is_no_object(const struct gcx_report *r)
 /* Behind "==PID== gcx: ID: ". */
 static const char *text_event(const struct gcx_report *r)
 {
+  if (r->finalized)
+    return "used after its finalizer has run";
   return r->id == GCX_REPORT_LEAK && r->is_block ? "lost without free"
                                                  : text_events[r->id];
 }
@@ -436,6 +458,11 @@ static void text_advice(struct gcx__out *o, const struct gcx_report *r)
     text_sentence(o, "do",
                   "look at the finding of what held it; dispose the holder, "
                   "which must dispose or own (gcx_own) what it holds");
+  else if (r->finalized)
+    text_sentence(o, "do",
+                  "finalizers of one collection run in no promised order: "
+                  "use in one only what has no finalizer, or root the object "
+                  "that must come later and let go of it in the finalizer");
   else
     text_sentence(o, "do",
                   r->is_block && text_block_remedies[r->id] != NULL

@@ -75,6 +75,10 @@ const char *gcx__report_name(enum gcx__report_id id)
     [GCX_REPORT_UNDISPOSED] = "GCX-UNDISPOSED",
     [GCX_REPORT_POOL_RETURN] = "GCX-POOL-RETURN",
     [GCX_REPORT_POOL_OUTSTANDING] = "GCX-POOL-OUTSTANDING",
+    [GCX_REPORT_CRITICAL_ALLOC] = "GCX-CRITICAL-ALLOC",
+    [GCX_REPORT_FINALIZER_LEFT] = "GCX-FINALIZER-LEFT",
+    [GCX_REPORT_FINALIZER_CRASH] = "GCX-FINALIZER-CRASH",
+    [GCX_REPORT_SLOW_FINALIZER] = "GCX-SLOW-FINALIZER",
   };
   GCX_ASSERT(id < GCX_REPORT_ID_COUNT);
   return names[id];
@@ -95,12 +99,16 @@ bool gcx__report_is_fatal(enum gcx__report_id id)
   case GCX_REPORT_CORRUPT:
   case GCX_REPORT_POOL_RETURN:
   case GCX_REPORT_POOL_OUTSTANDING:
+  case GCX_REPORT_CRITICAL_ALLOC:
+  case GCX_REPORT_FINALIZER_LEFT:
     return gcx__opt.misuse == GCX_MISUSE_FATAL;
   case GCX_REPORT_DOUBLE_DISPOSE:
     return gcx__opt.double_dispose == GCX_DOUBLE_FATAL;
   case GCX_REPORT_EXHAUSTED:
   case GCX_REPORT_FALSE:
   case GCX_REPORT_UNDISPOSED:
+  case GCX_REPORT_FINALIZER_CRASH: /* the signal ends the process */
+  case GCX_REPORT_SLOW_FINALIZER:
   case GCX_REPORT_ID_COUNT:
     break;
   }
@@ -117,7 +125,8 @@ static bool report_makes_status(enum gcx__report_id id)
     return gcx__opt.leak == GCX_LEAK_EXIT;
   if (id == GCX_REPORT_UNDISPOSED)
     return gcx__opt.leak == GCX_LEAK_EXIT || gcx__opt.leak == GCX_LEAK_ABORT;
-  return id != GCX_REPORT_FALSE && id != GCX_REPORT_EXHAUSTED;
+  return id != GCX_REPORT_FALSE && id != GCX_REPORT_EXHAUSTED &&
+         id != GCX_REPORT_SLOW_FINALIZER;
 }
 
 static bool report_is_ignored(const struct gcx_report *r)

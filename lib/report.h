@@ -31,6 +31,11 @@ enum gcx__report_id {
                              lent it */
   GCX_REPORT_POOL_OUTSTANDING, /* GCX-POOL-OUTSTANDING: still taken when its
                                   pool is disposed */
+  GCX_REPORT_CRITICAL_ALLOC,   /* GCX-CRITICAL-ALLOC: by a critical finalizer */
+  GCX_REPORT_FINALIZER_LEFT,   /* GCX-FINALIZER-LEFT: not by returning */
+  GCX_REPORT_FINALIZER_CRASH,  /* GCX-FINALIZER-CRASH: a signal ends the
+                                   process while it runs */
+  GCX_REPORT_SLOW_FINALIZER,   /* GCX-SLOW-FINALIZER: slow_finalizer_ms */
   GCX_REPORT_ID_COUNT
 };
 
@@ -72,6 +77,7 @@ struct gcx_report {
   uint32_t use_tid;
 
   bool is_lent;    /* by a pool: born is when it was taken */
+  bool finalized;  /* USE_AFTER_DISPOSE: not disposed, but finalized */
   bool has_window; /* lost after @last_seen, before @gone */
   struct gcx__moment last_seen;
   struct gcx__moment gone;

@@ -42,6 +42,9 @@ struct gcx__thread {
   struct gcx__pools *pools;
   struct gcx__trace *trace;
   struct gcx__dispose_frame *disposing;
+  uint32_t finalizing;      /* record whose finalizer this thread runs, 0 */
+  uint32_t finalizing_from; /* gcx__now_ms() then */
+  bool critical;            /* it is a critical one: nothing may be allocated */
   /* While the thread collects on purpose: its stack counts from here on, and
    * what lies deeper is gcx's and the collector's; 0: all of it counts. */
   uintptr_t scan_from;
@@ -78,6 +81,13 @@ static inline struct gcx__thread *gcx__thread_self(void)
 {
   struct gcx__thread *t = gcx__thread_current;
   return GCX_LIKELY(t != NULL) ? t : gcx__thread_enter();
+}
+
+/* Is the calling thread inside a critical finalizer? Whoever allocates memory for
+ * the program asks, and calls gcx__misuse_critical_alloc(). */
+static inline bool gcx__thread_is_critical(void)
+{
+  return gcx__thread_current != NULL && gcx__thread_current->critical;
 }
 
 /* For whoever wraps pthread_create(): an entry on the list for a thread to come,

@@ -211,6 +211,8 @@ START_TEST(test_what_is_fatal)
       [GCX_REPORT_CORRUPT] = true,
       [GCX_REPORT_POOL_RETURN] = true,
       [GCX_REPORT_POOL_OUTSTANDING] = true,
+      [GCX_REPORT_CRITICAL_ALLOC] = true,
+      [GCX_REPORT_FINALIZER_LEFT] = true,
     };
 
     for (int id = 0; id < GCX_REPORT_ID_COUNT; id++)

@@ -78,6 +78,25 @@ GCX_API void gcx_collect(void);
  */
 GCX_API bool gcx_wait_for_finalizers(uint64_t timeout_ms);
 
+#ifndef GCX_DISABLE /* else: gcx/shim-hints.h */
+/**
+ * gcx_shutting_down - is the process exiting?
+ *
+ * True once gcx's own work at exit has begun: after the functions that the program
+ * has given to atexit(). From then on no finalizer runs, unless
+ * critical_at_exit=1, and nothing is disposed by gcx; objects that a critical
+ * finalizer refers to may be gone.
+ *
+ * Return:    true or false
+ * Errors:    none
+ * Fatal:     none
+ * Ownership: none
+ * Threads:   any; in a finalizer: yes; in a signal handler: yes
+ * Allocates: no
+ */
+GCX_API bool gcx_shutting_down(void);
+#endif
+
 /**
  * gcx_check - collect, wait, report: how many objects were lost?
  *

@@ -16,6 +16,7 @@
 #include <gcx/visibility.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -59,6 +60,11 @@ __attribute__((format(printf, 1, 2))) static inline void gcx_breadcrumb(
 
 static inline void gcx_fork_adopt(void)
 {
+}
+
+static inline bool gcx_shutting_down(void)
+{
+  return false; /* nothing happens at exit */
 }
 
 static inline int gcx_root_add(void *start, size_t bytes)

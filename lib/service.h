@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * service.h - threads of gcx's own
+ */
+#ifndef GCX_SERVICE_H
+#define GCX_SERVICE_H
+
+#include "assert.h"
+
+/* Start a detached thread called @name; the program's signals are not for it, the
+ * collector's are. No lock held. False: no thread can be had. */
+bool gcx__service_start(void *(*main)(void *arg), const char *name);
+
+#endif
