@@ -290,6 +290,36 @@ START_TEST(test_exhausted_text)
   }
 END_TEST
 
+/* What finalizers do wrong is of one shape. */
+START_TEST(test_finalizer_texts)
+  {
+    struct gcx_report r = misuse_report(GCX_REPORT_CRITICAL_ALLOC, "100 bytes");
+
+    gcx__opt.misuse = GCX_MISUSE_REPORT;
+    text_is(&r,
+            "==PID== gcx: GCX-CRITICAL-ALLOC: 1 object of struct conn (48 "
+            "bytes) allocates in its critical finalizer\n" WHAT
+            "  detail    100 bytes\n"
+            "  allocates in thread 4712\n" FRAME(conn_read) BORN FRAME(
+                conn_open) "  do        allocate what the finalizer "
+                           "needs when the object is made; or drop\n"
+                           "            GCX_TYPE_CRITICAL from its type\n",
+            conn_read_line, conn_open_line, 0);
+    r.id = GCX_REPORT_SLOW_FINALIZER;
+    text_is(&r,
+            "==PID== gcx: GCX-SLOW-FINALIZER: 1 object of struct conn (48 "
+            "bytes) has a finalizer that takes long\n" WHAT
+            "  detail    100 bytes\n"
+            "  finalizer in thread 4712\n" FRAME(conn_read)
+                BORN FRAME(conn_open) "  do        all other finalizers, "
+                                      "disposals and reports wait for it: hand "
+                                      "slow work to a\n"
+                                      "            thread of the program's, or "
+                                      "dispose the object in time\n",
+            conn_read_line, conn_open_line, 0);
+  }
+END_TEST
+
 START_TEST(test_over_release_text)
   {
     struct gcx_report r = misuse_report(
@@ -629,6 +659,7 @@ static void add_texts(Suite *s)
   tcase_add_test(t, test_bad_pointer_text);
   tcase_add_test(t, test_fd_owner_text);
   tcase_add_test(t, test_exhausted_text);
+  tcase_add_test(t, test_finalizer_texts);
   tcase_add_test(t, test_over_release_text);
   tcase_add_test(t, test_corrupt_text);
   tcase_add_test(t, test_false_report_text);

@@ -21,7 +21,7 @@ START_TEST(test_each_kind_as_fatal)
     enum gcx__report_id id = (enum gcx__report_id)_i;
 
     gcx__opt.double_dispose = GCX_DOUBLE_FATAL;
-    if (id == GCX_REPORT_FALSE || id == GCX_REPORT_UNDISPOSED)
+    if (!gcx__report_is_fatal(id))
       ck_assert_uint_eq(
           death_occurrences(death_demand_exit(reports, &id, 0)->err,
                             gcx__report_name(id)),

@@ -380,7 +380,9 @@ START_TEST(test_summary_of_everything)
         "1 finding (GCX-FALSE-REPORT); 1 object, 48 bytes not disposed at exit "
         "in "
         "1 finding (GCX-UNDISPOSED); 1 finding (GCX-POOL-RETURN); 1 finding "
-        "(GCX-POOL-OUTSTANDING)\n");
+        "(GCX-POOL-OUTSTANDING); 1 finding (GCX-CRITICAL-ALLOC); 1 finding "
+        "(GCX-FINALIZER-LEFT); 1 finding (GCX-FINALIZER-CRASH); 1 finding "
+        "(GCX-SLOW-FINALIZER)\n");
   }
 END_TEST
 
