@@ -34,7 +34,7 @@ static void on_report(const struct gcx_report *r, void *arg)
 
 __attribute__((noinline)) static int lose_some(void)
 {
-  for (int i = 0; i < LOST; i++) {
+  for (volatile int i = 0; i < LOST; i++) { /* not unrolled: one call site */
     if (gcx_alloc(100) == NULL)
       return -1;
   }

@@ -49,7 +49,7 @@ static int window_open(int number)
 
 int main(void)
 {
-  for (int i = 1; i <= WINDOWS; i++) {
+  for (volatile int i = 1; i <= WINDOWS; i++) { /* one call site */
     if (window_open(i) != 0)
       return 1;
   }

@@ -40,7 +40,7 @@ __attribute__((noinline)) static int play(void)
 {
   struct node *n = NULL;
 
-  for (int i = 0; i < NODES; i++) {
+  for (volatile int i = 0; i < NODES; i++) { /* one call site */
     struct node *made = node_after(n);
 
     if (made == NULL)
@@ -52,7 +52,7 @@ __attribute__((noinline)) static int play(void)
 
 int main(void)
 {
-  for (int i = 0; i < RINGS; i++) {
+  for (volatile int i = 0; i < RINGS; i++) {
     if (play() != 0)
       return 1;
   }

@@ -436,18 +436,19 @@ END_TEST
 #ifdef __x86_64__
 
 /* The registers that a function leaves to its callers as they were. */
-#define HELD_IN(name)                                                   \
-  static GCX_NOINLINE size_t held_in_##name(void)                       \
-  {                                                                     \
-    register char *p __asm__(#name) = gcx_strdup("held in a register"); \
-    size_t found;                                                       \
-                                                                        \
-    __asm__ volatile("" : "+r"(p));                                     \
-    found = gcx_check() + gcx_check();                                  \
-    __asm__ volatile("" : "+r"(p));                                     \
-    found += strcmp(p, "held in a register") != 0;                      \
-    gcx_dispose(p);                                                     \
-    return found;                                                       \
+#define HELD_IN(name)                              \
+  static GCX_NOINLINE size_t held_in_##name(void)  \
+  {                                                \
+    char *made = gcx_strdup("held in a register"); \
+    register char *p __asm__(#name) = made;        \
+    size_t found;                                  \
+                                                   \
+    __asm__ volatile("" : "+r"(p));                \
+    found = gcx_check() + gcx_check();             \
+    __asm__ volatile("" : "+r"(p));                \
+    found += strcmp(p, "held in a register") != 0; \
+    gcx_dispose(p);                                \
+    return found;                                  \
   }
 HELD_IN(rbx)
 HELD_IN(r12)
