@@ -173,9 +173,8 @@ words_out(const uintptr_t *from, const struct words_range *r)
 {
   const words_halves *at = (const words_halves *)(const void *)from;
   words_halves upper =
-      __builtin_shuffle(at[0], at[1],
-                        (words_halves){ WORDS_UPPER, WORDS_UPPER + 2,
-                                        WORDS_UPPER + 4, WORDS_UPPER + 6 });
+      __builtin_shufflevector(at[0], at[1], WORDS_UPPER, WORDS_UPPER + 2,
+                              WORDS_UPPER + 4, WORDS_UPPER + 6);
 
   return (words_pair)((words_signed)(upper - r->base) > r->limit);
 }
