@@ -40,6 +40,11 @@
 #define SHAPES_REST 255   /* captures */
 #define SHAPES_STREAK 2   /* times the same path, until it is expected */
 #define SHAPES_EXPECTED 8 /* times, until it is compared before all else */
+#define SHAPES_LOOKED 32  /* captures that were looked up, until branches pay */
+#define SHAPES_BRANCHED \
+  256                  /* that are made at one start, until it is given up */
+#define SHAPES_PRICE 8 /* of a branch, in hits */
+#define SHAPES_BRANCHES 16 /* slots that tell paths apart */
 #define SHAPES_FOLLOWS \
   8 /* times that the path before told, until it is asked */
 #define SHAPES_FOLLOWS_MAX 16
@@ -231,6 +236,146 @@ static inline void follow_hit(struct gcx__shapes *c, struct gcx__guess *g,
                              .shape = g->shape };
 }
 
+static inline void expected_add(struct gcx__expected *e, uint32_t *n,
+                                uint32_t at, uintptr_t word)
+{
+  e->at[*n] = at;
+  e->words[*n / 2][*n % 2] = word;
+  ++*n;
+}
+
+static bool expected_has_room(const struct gcx__shape *s)
+{
+  return s->frames - 1u + s->links <= 2 * GCX_SHAPES_PAIRS;
+}
+
+/* The stack at @start is that of a path of this shape, and is expected from now
+ * on. */
+static void expected_fill(struct gcx__expected *e, const struct gcx__shape *s,
+                          const uintptr_t *pcs, uint32_t id,
+                          const struct gcx__frame *start)
+{
+  const struct gcx__walk_link *l = shape_links(s);
+  uint32_t n = 0;
+
+  e->sp = 0;
+  for (uint32_t i = 1; i < s->frames; i++) {
+    expected_add(e, &n, s->at[i - 1], pcs[i]);
+  }
+  for (uint32_t i = 0; i < s->links; i++) {
+    expected_add(e, &n, l[i].at, start->sp + l[i].value);
+  }
+  if (n % 2 != 0) {
+    expected_add(e, &n, e->at[n - 1], e->words[n / 2][0]);
+  }
+  e->pairs = n / 2;
+  e->branches = 0;
+  e->id = id;
+  e->fp = start->fp;
+  e->fp_mask = s->start_fp != GCX_WALK_NO_FP ? UINTPTR_MAX : 0;
+  e->pc = start->pc;
+  e->sp = start->sp;
+}
+
+/* From the next time on one comparison will do, if it is the same again. */
+static GCX_NOINLINE void shapes_expect(struct gcx__shapes *c,
+                                       const struct gcx__guess *g,
+                                       const struct gcx__shape *s,
+                                       const struct gcx__frame *start)
+{
+  struct gcx__expected *e = gcx__shapes_expected(c, start);
+
+  if (expected_has_room(s) &&
+      !(gcx__shapes_is_at(e, start) && e->branches != 0)) {
+    expected_fill(e, s, g->pcs, g->id, start);
+  }
+}
+
+/* Another stack came where @a is expected: a slot in which they differ becomes
+ * one of those that tell apart. */
+GCX_READS_STACK
+static void branch_at(struct gcx__expected *e, const struct gcx__expected *a,
+                      const struct gcx__frame *start)
+{
+  const uintptr_t *stack = (const uintptr_t *)start->sp;
+
+  for (uint32_t i = 0; i < 2 * a->pairs; i++) {
+    if (stack[a->at[i]] != a->words[i / 2][i % 2]) {
+      e->at[e->branches++] = a->at[i];
+      return;
+    }
+  }
+}
+
+static struct gcx__expected *branch_find(struct gcx__shapes *c, uint64_t branch,
+                                         const struct gcx__frame *start)
+{
+  struct gcx__expected *a = gcx__shapes_branched(c, branch);
+
+  return gcx__shapes_is_branch(a, start, branch)       ? a
+         : gcx__shapes_is_branch(a + 1, start, branch) ? a + 1
+                                                       : NULL;
+}
+
+/* Several paths come to this start in turns. A few slots are enough to tell which
+ * of them it might be; comparing it then is as exact as ever. Where there are too
+ * many paths for that, it is given up. */
+static void shapes_enter_branch(struct gcx__shapes *c, struct gcx__guess *g,
+                                const struct gcx__shape *s,
+                                const uintptr_t *pcs, uint32_t id,
+                                const struct gcx__frame *start)
+{
+  struct gcx__expected *e = gcx__shapes_expected(c, start), *a;
+  uint64_t branch;
+
+  if (++g->entered >= SHAPES_BRANCHED || s->frames < 2 ||
+      !expected_has_room(s)) {
+    g->entered = SHAPES_BRANCHED;
+    e->sp = 0;
+    return;
+  }
+  if (!gcx__shapes_is_at(e, start) || e->branches == 0) {
+    e->pc = start->pc;
+    e->sp = start->sp;
+    e->branches = 1;
+    e->at[0] = s->at[0];
+  }
+  branch = gcx__shapes_branch(e, start);
+  a = branch_find(c, branch, start);
+  if (a != NULL && a->id != id && e->branches < SHAPES_BRANCHES) {
+    branch_at(e, a, start);
+    branch = gcx__shapes_branch(e, start);
+    a = branch_find(c, branch, start);
+  }
+  if (a == NULL) {
+    a = gcx__shapes_branched(c, branch);
+    a += a->sp != 0 && (a[1].sp == 0 || g->entered % 2 != 0);
+  }
+  expected_fill(a, s, pcs, id, start);
+  a->branch = branch;
+}
+
+/* Do branches pay, at this start and altogether? */
+static inline bool branches_pay(const struct gcx__shapes *c,
+                                const struct gcx__guess *g)
+{
+  return g->entered < SHAPES_BRANCHED && g->looked >= SHAPES_LOOKED &&
+         c->credit >= SHAPES_PRICE;
+}
+
+/* The path at @start, of the shape at @place, had to be looked up or walked. */
+static inline void shapes_looked_up(struct gcx__shapes *c, struct gcx__guess *g,
+                                    uint16_t place, const uintptr_t *pcs,
+                                    uint32_t id, const struct gcx__frame *start)
+{
+  if (branches_pay(c, g)) {
+    c->credit -= SHAPES_PRICE;
+    shapes_enter_branch(c, g, shape_at(c, place), pcs, id, start);
+  } else if (g->looked < SHAPES_LOOKED) {
+    g->looked++;
+  }
+}
+
 static inline uint32_t shapes_count(struct gcx__shapes *c, uint32_t id)
 {
   c->last = id;
@@ -251,6 +396,7 @@ static GCX_NOINLINE uint32_t shapes_look_up(struct gcx__shapes *c,
   }
   guess_hit(g, slot);
   follow_hit(c, g, slot);
+  shapes_looked_up(c, g, g->shape, slot->pcs, slot->id, start);
   return shapes_count(c, slot->id);
 }
 
@@ -264,49 +410,20 @@ static GCX_NOINLINE uint32_t shapes_hit_other(struct gcx__shapes *c,
 
   if (g->follows >= SHAPES_FOLLOWS && follow_applies(f, c, g) &&
       path_is(f->pcs, shape_at(c, g->shape), start)) {
+    shapes_looked_up(c, g, g->shape, f->pcs, f->id, start);
     return shapes_count(c, f->id);
   }
   return shapes_look_up(c, g, start);
 }
 
-static inline void expected_add(struct gcx__expected *e, uint32_t *n,
-                                uint32_t at, uintptr_t word)
-{
-  e->at[*n] = at;
-  e->words[*n / 2][*n % 2] = word;
-  ++*n;
-}
-
-/* From the next time on gcx__shapes_same() will do, if it is the same again. The
- * stack at @start is the path of the guess. */
-static GCX_NOINLINE void shapes_expect(struct gcx__shapes *c,
-                                       const struct gcx__guess *g,
-                                       const struct gcx__shape *s,
-                                       const struct gcx__frame *start)
+/* It is not the same any more: not worth comparing first. */
+static void expected_drop(struct gcx__shapes *c, const struct gcx__frame *start)
 {
   struct gcx__expected *e = gcx__shapes_expected(c, start);
-  const struct gcx__walk_link *l = shape_links(s);
-  uint32_t n = 0;
 
-  e->sp = 0;
-  if (s->frames - 1u + s->links > 2 * GCX_SHAPES_PAIRS) {
-    return;
+  if (gcx__shapes_is_at(e, start) && e->branches == 0) {
+    e->sp = 0;
   }
-  for (uint32_t i = 1; i < s->frames; i++) {
-    expected_add(e, &n, s->at[i - 1], g->pcs[i]);
-  }
-  for (uint32_t i = 0; i < s->links; i++) {
-    expected_add(e, &n, l[i].at, start->sp + l[i].value);
-  }
-  if (n % 2 != 0) {
-    expected_add(e, &n, e->at[n - 1], e->words[n / 2][0]);
-  }
-  e->pairs = n / 2;
-  e->id = g->id;
-  e->fp = start->fp;
-  e->fp_mask = s->start_fp != GCX_WALK_NO_FP ? UINTPTR_MAX : 0;
-  e->pc = start->pc;
-  e->sp = start->sp;
 }
 
 /* The id if the guess is right and its path known, else 0. Comparing with what is
@@ -330,7 +447,7 @@ uint32_t gcx__shapes_hit(struct gcx__shapes *c, const struct gcx__thread *t,
       return shapes_count(c, g->id);
     }
     g->streak = 0;
-    gcx__shapes_expected(c, start)->sp = 0; /* not worth comparing */
+    expected_drop(c, start);
   }
   return shapes_hit_other(c, g, start);
 }
@@ -348,12 +465,16 @@ void gcx__shapes_init(struct gcx__shapes *c)
 {
   c->slot_mask = SHAPES_PATHS_FIRST - 1;
   c->area_used = 1; /* place 0 is none */
+  c->credit = GCX_SHAPES_CREDIT;
 }
 
 void gcx__shapes_empty(struct gcx__shapes *c)
 {
   for (size_t i = 0; i < GCX_SHAPES_EXPECTED; i++) {
     c->expected[i].sp = 0;
+  }
+  for (size_t i = 0; i < GCX_SHAPES_BRANCHED; i++) {
+    c->branched[i].sp = 0;
   }
   memset(c->guesses, 0, sizeof(c->guesses));
   memset(c->index, 0, sizeof(c->index));
@@ -491,7 +612,8 @@ uint32_t gcx__shapes_learn(struct gcx__shapes *c,
                            const struct gcx__walk *w)
 {
   struct gcx__guess *g = gcx__shapes_guess(c, start);
-  uint32_t id = gcx__depot_put(w->pcs, w->n);
+  uint32_t id = gcx__depot_put(w->pcs, w->n), epoch;
+  const uintptr_t *pcs;
   uint16_t place;
 
   if (id != 0) {
@@ -500,6 +622,8 @@ uint32_t gcx__shapes_learn(struct gcx__shapes *c,
     if (g->shape != place) {
       guess_correct(c, g, place);
     }
+    (void)gcx__depot_get(id, &pcs, &epoch);
+    shapes_looked_up(c, g, place, pcs, id, start);
   }
   return id;
 }
@@ -525,8 +649,8 @@ bool gcx__shapes_rest(struct gcx__shapes *c, const struct gcx__frame *start)
 {
   struct gcx__guess *g = gcx__shapes_guess(c, start);
 
-  if (g->rest == 0) {
-    return false;
+  if (g->rest == 0 || branches_pay(c, g)) {
+    return false; /* branches do without the guess */
   }
   g->rest--;
   return true;

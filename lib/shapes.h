@@ -10,8 +10,10 @@
 
 #define GCX_SHAPES_GUESSES 1024
 #define GCX_SHAPES_EXPECTED 256
-#define GCX_SHAPES_INDEX 4096 /* places; at most half are used */
-#define GCX_SHAPES_AREA 65536 /* words for shapes */
+#define GCX_SHAPES_BRANCHED 1024
+#define GCX_SHAPES_CREDIT 16384 /* at most, and to begin with */
+#define GCX_SHAPES_INDEX 4096   /* places; at most half are used */
+#define GCX_SHAPES_AREA 65536   /* words for shapes */
 #define GCX_SHAPES_PATHS 32768
 #define GCX_SHAPES_FOLLOWS 8192
 
@@ -27,12 +29,14 @@ struct gcx__shape {
 struct gcx__guess {
   const uintptr_t *pcs; /* the last path that was hit, and its id */
   uint32_t id;
-  uint32_t streak; /* how often it was the same again */
-  uint32_t hits;   /* of the thread, at the last failure */
-  uint16_t shape;  /* word in the area, 0: none */
-  uint8_t wrong;   /* failures in a row */
-  uint8_t rest;    /* captures for which it is not tried */
-  uint8_t follows; /* how well the path before tells the next one */
+  uint32_t streak;  /* how often it was the same again */
+  uint32_t hits;    /* of the thread, at the last failure */
+  uint16_t shape;   /* word in the area, 0: none */
+  uint8_t wrong;    /* failures in a row */
+  uint8_t rest;     /* captures for which it is not tried */
+  uint8_t follows;  /* how well the path before tells the next one */
+  uint8_t looked;   /* captures that were looked up, until branches pay */
+  uint16_t entered; /* branches made */
 };
 
 typedef uint64_t gcx__pair __attribute__((vector_size(16)));
@@ -45,8 +49,10 @@ struct gcx__expected {
   uintptr_t sp; /* 0: nothing is expected */
   uintptr_t fp;
   uintptr_t fp_mask; /* -1 if the shape goes by it, else 0 */
+  uint64_t branch;   /* which of several it is */
   uint32_t id;
   uint32_t pairs;
+  uint32_t branches; /* not 0: one of several, which so many slots tell apart */
   uint32_t at[2 * GCX_SHAPES_PAIRS]; /* words from sp */
   gcx__pair words[GCX_SHAPES_PAIRS];
 };
@@ -74,7 +80,9 @@ struct gcx__shapes {
   uint32_t slots_used;
   uint32_t last; /* id of the last hit */
   uint64_t hits;
+  uint32_t credit; /* one for each hit by a branch; making one takes some */
   struct gcx__expected expected[GCX_SHAPES_EXPECTED];
+  struct gcx__expected branched[GCX_SHAPES_BRANCHED];
   struct gcx__follow follows[GCX_SHAPES_FOLLOWS];
   struct gcx__guess guesses[GCX_SHAPES_GUESSES];
   uint16_t index[GCX_SHAPES_INDEX]; /* signature -> word in the area */
@@ -96,7 +104,11 @@ static inline struct gcx__guess *gcx__shapes_guess(
 static inline struct gcx__expected *gcx__shapes_expected(
     struct gcx__shapes *c, const struct gcx__frame *start)
 {
-  return &c->expected[gcx__shapes_place(start) % GCX_SHAPES_EXPECTED];
+  struct gcx__expected *e =
+      &c->expected[gcx__shapes_place(start) % GCX_SHAPES_EXPECTED];
+
+  __asm__("" : "+r"(e)); /* else it is computed anew for each use */
+  return e;
 }
 
 /* Two words at a time: three instructions for each frame, and one jump for all.
@@ -110,21 +122,23 @@ static inline struct gcx__expected *gcx__shapes_expected(
 #define GCX__DIFFER_4(i) \
   GCX__DIFFERS(i + 3) GCX__DIFFERS(i + 2) GCX__DIFFERS(i + 1) GCX__DIFFERS(i)
 
-/* The id if the stack is the one that is expected at just this start, else 0.
- * Same thread, same stack pointer: its slots lie on the stack, as they did when
- * it was entered. A leaf that saves no register. */
-GCX_READS_STACK
-static inline uint32_t gcx__shapes_same(struct gcx__shapes *c,
-                                        const struct gcx__frame *start)
+static inline bool gcx__shapes_is_at(const struct gcx__expected *e,
+                                     const struct gcx__frame *start)
 {
-  const struct gcx__expected *e = gcx__shapes_expected(c, start);
+  return e->sp == start->sp && e->pc == start->pc;
+}
+
+/* Is the stack the one that is expected at just this start? Same thread, same
+ * stack pointer: its slots lie on the stack, as they did when it was entered. */
+GCX_READS_STACK
+__attribute__((always_inline)) static inline bool gcx__shapes_is(
+    const struct gcx__expected *e, const struct gcx__frame *start)
+{
   const uintptr_t *stack = (const uintptr_t *)start->sp;
   gcx__pair difference = { 0, 0 };
 
-  __asm__("" : "+r"(e)); /* else it is computed anew for each pair */
-  if (GCX_UNLIKELY(e->sp != start->sp || e->pc != start->pc ||
-                   ((e->fp ^ start->fp) & e->fp_mask) != 0))
-    return 0;
+  if (GCX_UNLIKELY(((e->fp ^ start->fp) & e->fp_mask) != 0))
+    return false;
   switch (e->pairs) {
     GCX__DIFFER_4(12)
     GCX__DIFFER_4(8)
@@ -133,7 +147,35 @@ static inline uint32_t gcx__shapes_same(struct gcx__shapes *c,
   default:
     break;
   }
-  return GCX_LIKELY((difference[0] | difference[1]) == 0) ? e->id : 0;
+  return (difference[0] | difference[1]) == 0;
+}
+
+/* Several stacks are expected at this start, and @e has the slots that tell them
+ * apart: the words in those, in one. */
+GCX_READS_STACK
+static inline uint64_t gcx__shapes_branch(const struct gcx__expected *e,
+                                          const struct gcx__frame *start)
+{
+  const uintptr_t *stack = (const uintptr_t *)start->sp;
+  uint64_t h = gcx__shapes_place(start);
+
+  for (uint32_t i = 0; i < e->branches; i++)
+    h = (h ^ stack[e->at[i]]) * GCX_WALK_HASH_FACTOR;
+  return h;
+}
+
+/* The two places where the stack of that branch may be. */
+static inline struct gcx__expected *gcx__shapes_branched(struct gcx__shapes *c,
+                                                         uint64_t branch)
+{
+  return &c->branched[(branch >> 40) % (GCX_SHAPES_BRANCHED / 2) * 2];
+}
+
+static inline bool gcx__shapes_is_branch(const struct gcx__expected *e,
+                                         const struct gcx__frame *start,
+                                         uint64_t branch)
+{
+  return e->branch == branch && gcx__shapes_is_at(e, start);
 }
 
 void gcx__shapes_init(struct gcx__shapes *c);

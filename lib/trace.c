@@ -255,24 +255,54 @@ static GCX_NOINLINE uint32_t site_other(struct gcx__thread *t,
   return id;
 }
 
-/* A leaf: what is not the same as the last times is done elsewhere. */
+/* One of several that come in turns? */
+GCX_READS_STACK
+static GCX_NOINLINE uint32_t site_branched(struct gcx__thread *t,
+                                           const struct gcx__frame *start)
+{
+  struct gcx__shapes *c = &t->trace->shapes;
+  uint64_t branch = gcx__shapes_branch(gcx__shapes_expected(c, start), start);
+  const struct gcx__expected *e = gcx__shapes_branched(c, branch);
+
+  e += e->branch != branch;
+  if (GCX_LIKELY(gcx__shapes_is_branch(e, start, branch) &&
+                 gcx__shapes_is(e, start))) {
+    c->last = e->id;
+    c->hits++;
+    c->credit += c->credit < GCX_SHAPES_CREDIT;
+    site_verify(t, start, e->id);
+    return e->id;
+  }
+  return site_other(t, start);
+}
+
+/* A leaf, which saves no register: what is not the same as the last times is done
+ * elsewhere. */
+GCX_READS_STACK
 uint32_t gcx__trace_site(struct gcx__thread *t, const struct gcx__frame *start)
 {
   struct gcx__trace *tr = t->trace;
+  const struct gcx__expected *e;
 
-  if (GCX_LIKELY(tr != NULL && trace_may(t) && trace_is_current(tr))) {
-    uint32_t id = gcx__shapes_same(&tr->shapes, start);
-
-    if (GCX_LIKELY(id != 0)) {
-      __asm__("" : "+m"(t->trace)); /* read again: a register less to save */
-      tr = t->trace;
-      tr->shapes.last = id;
-      tr->shapes.hits++;
-      site_verify(t, start, id);
-      return id;
-    }
+  if (GCX_UNLIKELY(tr == NULL || !trace_may(t) || !trace_is_current(tr))) {
+    return site_other(t, start);
   }
-  return site_other(t, start);
+  e = gcx__shapes_expected(&tr->shapes, start);
+  if (GCX_UNLIKELY(!gcx__shapes_is_at(e, start))) {
+    return site_other(t, start);
+  }
+  if (GCX_UNLIKELY(e->branches != 0)) {
+    return site_branched(t, start);
+  }
+  if (GCX_UNLIKELY(!gcx__shapes_is(e, start))) {
+    return site_other(t, start);
+  }
+  __asm__("" : "+m"(t->trace)); /* read again: a register less to save */
+  tr = t->trace;
+  tr->shapes.last = e->id;
+  tr->shapes.hits++;
+  site_verify(t, start, e->id);
+  return e->id;
 }
 
 size_t gcx__trace_pcs(struct gcx__thread *t, const struct gcx__frame *start,
