@@ -20,11 +20,14 @@
 #include <gcx/handle.h>
 #include <gcx/object.h>
 #include <gcx/owner.h>
+#include <gcx/latency.h>
 #include <gcx/pool.h>
+#include <gcx/pressure.h>
 #include <gcx/report.h>
 #include <gcx/resource.h>
 #include <gcx/root.h>
 #include <gcx/scope.h>
+#include <gcx/stats.h>
 #include <gcx/testing.h>
 #include <gcx/type.h>
 #include <gcx/version.h>

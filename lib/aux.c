@@ -140,6 +140,15 @@ static void aux_orphan(struct gcx__aux *a)
   }
 }
 
+size_t gcx__aux_pressure;
+
+static void aux_end_pressure(struct gcx__aux *a)
+{
+  if (a->pressure != 0)
+    __atomic_fetch_sub(&gcx__aux_pressure, a->pressure, __ATOMIC_RELAXED);
+  a->pressure = 0;
+}
+
 void gcx__aux_detach_locked(uint32_t number, uint32_t site)
 {
   struct gcx__aux *a = gcx__aux_of(number);
@@ -149,6 +158,7 @@ void gcx__aux_detach_locked(uint32_t number, uint32_t site)
     return;
   aux_unlink(a);
   aux_orphan(a);
+  aux_end_pressure(a);
   a->dispose_site = site;
 }
 
@@ -173,6 +183,7 @@ static uint32_t aux_clear(uint32_t number)
     return 0;
   aux_unlink(a);
   aux_orphan(a);
+  aux_end_pressure(a);
   index = gcx__record_fate(number)->link;
   __atomic_store_n(&gcx__record_fate(number)->link, 0, __ATOMIC_RELEASE);
   __atomic_store_n(&a->number, 0, __ATOMIC_RELEASE);

@@ -21,12 +21,15 @@ struct gcx__aux {
   uint32_t previous_sibling;
   uint32_t dispose_site;
   uint64_t bytes;             /* size, with GCX_FLAG_BIG */
+  uint64_t pressure;          /* memory elsewhere that hangs on it, bytes */
   struct gcx__touch *touches; /* ring of GCX__REPORT_TOUCHES, or NULL */
   uint32_t touch_count;       /* ever made */
   uint32_t next_free;
 };
 
 extern struct gcx__lock gcx__aux_lock; /* GCX_RANK_OWNERS */
+
+extern size_t gcx__aux_pressure; /* sum of all entries' */
 
 /* Entry of a record, NULL if it has none. With the lock, or stopped. */
 struct gcx__aux *gcx__aux_of(uint32_t number);

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "thread.h"
+#include "platform.h"
 
 /* Times that a program may install a hook of its own over ours. */
 #define BDW_CHAIN_MAX 8
@@ -104,11 +105,37 @@ uint32_t gcx__bdw_stops(void)
   return __atomic_load_n(&bdw_stops, __ATOMIC_ACQUIRE);
 }
 
+/* Of the stop that is on, and of all before it. */
+static uint64_t bdw_pause_begin;
+static struct gcx__bdw_pauses bdw_pauses;
+
+static void bdw_pause_end(void)
+{
+  uint64_t ns = gcx__now_ns() - bdw_pause_begin;
+
+  bdw_pauses.count++;
+  bdw_pauses.total_ns += ns;
+  bdw_pauses.max_ns = GCX_MAX(bdw_pauses.max_ns, ns);
+  bdw_pauses.last_ns = ns;
+}
+
+static void *bdw_copy_pauses(void *arg)
+{
+  *(struct gcx__bdw_pauses *)arg = bdw_pauses;
+  return NULL;
+}
+
+void gcx__bdw_read_pauses(struct gcx__bdw_pauses *ret_pauses)
+{
+  (void)GC_call_with_alloc_lock(bdw_copy_pauses, ret_pauses);
+}
+
 static void bdw_own_event(GC_EventType event)
 {
   switch (event) {
   case GC_EVENT_PRE_STOP_WORLD:
     bdw_hooks->before_stop();
+    bdw_pause_begin = gcx__now_ns();
     __atomic_fetch_add(&bdw_stops, 1, __ATOMIC_RELEASE);
     break;
   case GC_EVENT_POST_STOP_WORLD:
@@ -122,6 +149,9 @@ static void bdw_own_event(GC_EventType event)
   case GC_EVENT_PRE_START_WORLD:
     bdw_uncut_stack();
     bdw_stopped = false;
+    break;
+  case GC_EVENT_POST_START_WORLD:
+    bdw_pause_end();
     break;
   case GC_EVENT_RECLAIM_END:
     bdw_hooks->reclaim_end();

@@ -113,6 +113,8 @@ void gcx__bdw_alloc_many(size_t bytes, enum gcx__kind kind, void **ret_list)
   GCX_ASSERT_DEBUG(bytes != 0 && bytes % 16 == 0);
   GCX_ASSERT_DEBUG(bytes <= GCX__BDW_MANY_MAX);
   GC_generic_malloc_many(bytes, (int)kind, ret_list);
+  if (gcx__bdw_on_alloc != NULL)
+    gcx__bdw_on_alloc();
 }
 
 /* bdwgc adds a byte for a pointer one past the end; the trailer serves. */
@@ -124,6 +126,8 @@ void *gcx__bdw_alloc(size_t bytes, enum gcx__kind kind)
   cell = GC_malloc_kind(GCX_MAX(bytes, sizeof(void *)) - extra, (int)kind);
   if (cell != NULL)
     *cell = NULL;
+  if (gcx__bdw_on_alloc != NULL)
+    gcx__bdw_on_alloc();
   return cell;
 }
 
@@ -223,6 +227,8 @@ size_t gcx__bdw_heap_bytes(void)
  * lock goes to who asks first. So each collection is followed by a step aside. */
 void gcx__bdw_collect(void)
 {
+  if (gcx__bdw_on_collect != NULL)
+    gcx__bdw_on_collect();
   GC_gcollect();
   (void)sched_yield();
 }

@@ -84,6 +84,29 @@ size_t gcx__bdw_heap_bytes(void); /* mapped or not */
 /* ---- roots: stopped, in push_roots only */
 void gcx__bdw_push(const void *low, const void *high); /* conservative words */
 
+/* ---- the size of the heap; locks */
+void gcx__bdw_disable(void); /* no collection; counted */
+void gcx__bdw_enable(void);
+bool gcx__bdw_is_disabled(void);
+bool gcx__bdw_have_free(size_t bytes); /* in the heap, which may grow for it */
+size_t gcx__bdw_bytes_since(void);     /* allocated since the last collection */
+size_t gcx__bdw_trigger_bytes(void);   /* about so many trigger the next one */
+void gcx__bdw_collect_and_unmap(void);
+void gcx__bdw_sizes(size_t *ret_heap, size_t *ret_free);
+/* Set by whoever wants to know: after each allocation here; before a collection
+ * that is asked for. No lock held. */
+extern void (*gcx__bdw_on_alloc)(void);
+extern void (*gcx__bdw_on_collect)(void);
+
+/* Times that the world was stopped. */
+struct gcx__bdw_pauses {
+  uint64_t count;
+  uint64_t total_ns;
+  uint64_t max_ns;
+  uint64_t last_ns;
+};
+void gcx__bdw_read_pauses(struct gcx__bdw_pauses *ret_pauses);
+
 /* ---- control */
 void gcx__bdw_collect(void); /* full collection; locks */
 void gcx__bdw_collect_if_idle(void);

@@ -170,7 +170,7 @@ static bool finalizer_is_idle_collection_due(void)
     last_collections = collections;
     last_ms = now;
   }
-  return now - last_ms >= gcx__opt.interval_ms &&
+  return !gcx__bdw_is_disabled() && now - last_ms >= gcx__opt.interval_ms &&
          gcx__cells_order() != gcx__cells_order_at_stop();
 }
 

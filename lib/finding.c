@@ -21,6 +21,7 @@
 #include "options.h"
 #include "record.h"
 #include "report.h"
+#include "type.h"
 #include "vm.h"
 #include "window.h"
 
@@ -255,6 +256,9 @@ void gcx__finding_process(const struct gcx__batch *b)
   }
   if (n > 0) {
     gcx__finding_add(n);
+    for (size_t i = 0; i < n; i++)
+      gcx__type_count_up(gcx__record_at(lost[i].number)->type,
+                         GCX_TYPE_COUNT_ABANDONED);
     if (gcx__opt.leak == GCX_LEAK_DISPOSE) {
       finding_disposing = true;
       finding_dispose(lost, n);

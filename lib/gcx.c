@@ -25,6 +25,7 @@
 #include "out.h"
 #include "platform.h"
 #include "pool.h"
+#include "pressure.h"
 #include "report.h"
 #include "roots.h"
 #include "start.h"
@@ -106,6 +107,7 @@ static void gcx_start_once(void)
   gcx__interpose_init(&gcx_thread_hooks);
   gcx_check_roots();
   gcx__pool_init();
+  gcx__latency_init();
   gcx__fork_init();
   gcx__census_signal_init();
   gcx__object_on_refill = gcx_on_refill;

@@ -340,6 +340,7 @@ int gcx__lifecycle_end(uint32_t number, enum gcx__end how, uint32_t site,
                        bool *ret_won)
 {
   uint32_t state = gcx__record_state(number);
+  uint32_t type = gcx__record_at(number)->type;
   int result = 0;
 
   for (;;) {
@@ -365,6 +366,7 @@ int gcx__lifecycle_end(uint32_t number, enum gcx__end how, uint32_t site,
         lifecycle_end_plain(number, site);
     }
     if (won) {
+      gcx__type_count_up(type, GCX_TYPE_COUNT_DISPOSED);
       if (ret_won != NULL)
         *ret_won = true;
       return result;

@@ -248,3 +248,34 @@ void gcx__delay(void)
       __asm__ volatile("" : : : "memory");
 }
 #endif
+
+/* The number behind @key, in bytes; 0 if it is not there. */
+static size_t platform_kilobytes(const char *text, const char *key)
+{
+  const char *at = strstr(text, key);
+  size_t n = 0;
+
+  if (at == NULL)
+    return 0;
+  for (at += strlen(key); *at == ' ';)
+    at++;
+  for (; *at >= '0' && *at <= '9'; at++)
+    n = n * 10 + (size_t)(*at - '0');
+  return n * 1024;
+}
+
+size_t gcx__private_bytes(void)
+{
+  char text[4096];
+  long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/smaps_rollup",
+                    O_RDONLY | O_CLOEXEC);
+  long n = -1;
+
+  if (fd >= 0) {
+    n = syscall(SYS_read, (int)fd, text, sizeof text - 1);
+    (void)syscall(SYS_close, (int)fd);
+  }
+  text[n > 0 ? n : 0] = '\0';
+  return platform_kilobytes(text, "Private_Clean:") +
+         platform_kilobytes(text, "Private_Dirty:");
+}

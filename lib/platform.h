@@ -15,8 +15,10 @@
 void gcx__platform_init(void);
 
 size_t gcx__page_bytes(void);
-uint32_t gcx__tid(void);    /* kernel's id of the calling thread */
-bool gcx__is_secure(void);  /* setuid, setgid or file capabilities */
+uint32_t gcx__tid(void);   /* kernel's id of the calling thread */
+bool gcx__is_secure(void); /* setuid, setgid or file capabilities */
+/* Resident memory that no other process shares; 0: the system does not tell. */
+size_t gcx__private_bytes(void);
 uint64_t gcx__now_ns(void); /* monotonic, precise */
 uint32_t gcx__now_ms(void); /* since gcx__platform_init(), at most 10 ms
                                   late, a few ns to ask; wraps at 49 days */

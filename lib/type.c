@@ -32,6 +32,11 @@ static struct type_table *type_table;
 static const struct gcx_type *type_by_number[TYPES_MAX];
 static uint32_t type_count;
 
+struct type_counts {
+  uint64_t count[2];
+};
+static struct type_counts *type_counts; /* of TYPES_MAX; NULL: no memory */
+
 static uint32_t type_hash(const struct gcx_type *type)
 {
   return (uint32_t)(((uintptr_t)type * UINT64_C(0x9E3779B97F4A7C15)) >> 32);
@@ -93,6 +98,9 @@ static uint32_t type_add_locked(const struct gcx_type *type)
     return number;
   if (type_count + 1 >= TYPES_MAX || !type_make_room_locked())
     return 0;
+  if (type_counts == NULL)
+    __atomic_store_n(&type_counts, gcx__vm_map(TYPES_MAX * sizeof *type_counts),
+                     __ATOMIC_RELEASE);
   number = ++type_count;
   __atomic_store_n(&type_by_number[number], type, __ATOMIC_RELEASE);
   type_insert(type_table, type, number);
@@ -121,6 +129,28 @@ uint32_t gcx__type_number(const struct gcx_type *type)
   number = type_add_locked(type);
   gcx__unlock(&type_lock);
   return number;
+}
+
+uint32_t gcx__type_known(const struct gcx_type *type)
+{
+  return type_find(type);
+}
+
+void gcx__type_count_up(uint32_t number, enum gcx__type_count which)
+{
+  struct type_counts *counts = __atomic_load_n(&type_counts, __ATOMIC_ACQUIRE);
+
+  if (counts != NULL && number != 0)
+    __atomic_fetch_add(&counts[number].count[which], 1, __ATOMIC_RELAXED);
+}
+
+uint64_t gcx__type_count(uint32_t number, enum gcx__type_count which)
+{
+  struct type_counts *counts = __atomic_load_n(&type_counts, __ATOMIC_ACQUIRE);
+
+  return counts == NULL
+             ? 0
+             : __atomic_load_n(&counts[number].count[which], __ATOMIC_RELAXED);
 }
 
 const struct gcx_type *gcx__type_at(uint32_t number)

@@ -18,6 +18,14 @@ void gcx__type_pin(const void *data);
 /* What a redirected malloc() returns; see block.c. */
 extern const struct gcx_type gcx__type_block;
 
+/* The same, 0 if it was never used. */
+uint32_t gcx__type_known(const struct gcx_type *type);
+
+/* What happens to objects of a type, counted; @number 0: nothing is. */
+enum gcx__type_count { GCX_TYPE_COUNT_DISPOSED, GCX_TYPE_COUNT_ABANDONED };
+void gcx__type_count_up(uint32_t number, enum gcx__type_count which);
+uint64_t gcx__type_count(uint32_t number, enum gcx__type_count which);
+
 /* NULL for 0. */
 const struct gcx_type *gcx__type_at(uint32_t number);
 
