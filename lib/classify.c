@@ -24,11 +24,13 @@
 #include "aux.h"
 #include "bdw.h"
 #include "graph.h"
+#include "options.h"
 #include "record.h"
 #include "vm.h"
 
 #define COLOUR_STARTS 1u
 #define COLOUR_DIRECT 2u
+#define COLOUR_RANKED 4u
 
 struct classify {
   const struct gcx__batch *batch;
@@ -39,7 +41,8 @@ struct classify {
   uint32_t *entry; /* graph index -> 1 + index in lost */
   uint32_t *starts;
   size_t start_count;
-  uint32_t head; /* of the flood in progress */
+  uint32_t head;  /* of the flood in progress */
+  uint32_t ranks; /* still to be given; from the last one on */
 };
 
 /* ---- oldest first */
@@ -141,6 +144,33 @@ static void classify_index(struct classify *c)
   }
 }
 
+/* ---- what refers comes first: depth first, the order in which objects are left,
+ * backwards. The youngest start is walked first, so that the oldest is the first
+ * of all. */
+
+static void classify_rank(size_t index, void *arg)
+{
+  struct classify *c = arg;
+
+  if (c->entry[index] != 0)
+    c->lost[c->entry[index] - 1].rank = --c->ranks;
+}
+
+static void classify_ranks(struct classify *c)
+{
+  size_t bytes = (c->graph.count + 1) * sizeof(struct gcx__graph_cursor);
+  struct gcx__graph_cursor *cursors = gcx__vm_map(bytes);
+
+  if (cursors == NULL)
+    return;
+  c->ranks = (uint32_t)c->count;
+  for (size_t i = c->count; i-- > 0;)
+    if (c->lost[i].head == i)
+      gcx__graph_finish_order(&c->graph, classify_object(c, i), COLOUR_RANKED,
+                              cursors, classify_rank, c);
+  gcx__vm_unmap(cursors, bytes);
+}
+
 static void *classify_locked(void *arg)
 {
   struct classify *c = arg;
@@ -156,6 +186,8 @@ static void *classify_locked(void *arg)
     c->starts = memory + c->batch->garbage_count + 1;
     classify_index(c);
     classify_passes(c);
+    if (gcx__opt.leak == GCX_LEAK_DISPOSE)
+      classify_ranks(c);
     gcx__vm_unmap(memory, words * sizeof *memory);
   }
   gcx__graph_fini(&c->graph);
@@ -185,8 +217,9 @@ static size_t classify_add_late(const struct gcx__batch *b,
 
   for (size_t i = b->count - b->late; i < b->count; i++)
     if ((gcx__record_state(b->numbers[i]) & GCX_STATE_MASK) == GCX_STATE_LOST)
-      at[added++] =
-          (struct gcx__lost){ .number = b->numbers[i], .head = GCX__LOST_LATE };
+      at[added++] = (struct gcx__lost){ .number = b->numbers[i],
+                                        .head = GCX__LOST_LATE,
+                                        .rank = UINT32_MAX };
   return added;
 }
 
@@ -202,8 +235,10 @@ struct gcx__lost *gcx__classify(const struct gcx__batch *b, size_t *ret_count)
   classify_collect(&c);
   if (c.count > 0)
     classify_sort(&c);
-  for (size_t i = 0; i < c.count; i++)
+  for (size_t i = 0; i < c.count; i++) {
     c.lost[i].head = (uint32_t)i;
+    c.lost[i].rank = UINT32_MAX;
+  }
   gcx__lock(&gcx__aux_lock);
   (void)gcx__bdw_with_lock(classify_locked, &c);
   gcx__unlock(&gcx__aux_lock);

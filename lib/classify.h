@@ -11,6 +11,8 @@ struct gcx__lost {
   uint32_t number;
   uint32_t head; /* index of the direct one that it was reached from; its own
                     index if it is direct; GCX__LOST_LATE */
+  uint32_t rank; /* under leak=dispose: what refers before what it refers to;
+                    unknown: UINT32_MAX */
 };
 #define GCX__LOST_LATE UINT32_MAX /* held by what was found earlier */
 

@@ -21,6 +21,8 @@
 #include "lifecycle.h"
 #include "object.h"
 #include "options.h"
+#include "order.h"
+#include "vm.h"
 
 static uint32_t finalize_running;
 
@@ -107,21 +109,30 @@ void gcx__finalize_dispose_all_due(void)
 
 /* ---- a batch */
 
-static void finalize_each(const struct gcx__batch *b, bool critical)
+static void finalize_each(const uint32_t *numbers, size_t n, bool critical)
 {
-  const uint32_t *numbers = gcx__batch_finalizable(b);
-
-  for (size_t i = b->finalizable; i-- > 0;)
+  for (size_t i = 0; i < n; i++)
     if (((gcx__record_state(numbers[i]) & GCX_FLAG_CRITICAL) != 0) == critical)
       finalize_one(numbers[i]);
 }
 
+/* In no promised order, but owners before what they own. */
 void gcx__finalize_batch(const struct gcx__batch *b)
 {
-  finalize_each(b, false);
+  size_t bytes = (b->finalizable + 1) * sizeof(uint32_t);
+  const uint32_t *numbers = gcx__batch_finalizable(b);
+  uint32_t *ordered = b->finalizable > 0 ? gcx__vm_map(bytes) : NULL;
+
+  if (ordered != NULL) {
+    gcx__order_by_owner(numbers, b->finalizable, ordered);
+    numbers = ordered;
+  }
+  finalize_each(numbers, b->finalizable, false);
   for (size_t i = 0; i < b->due.count; i++)
     gcx__finalize_dispose_due(b->due.at[i]);
-  finalize_each(b, true);
+  finalize_each(numbers, b->finalizable, true);
+  if (ordered != NULL)
+    gcx__vm_unmap(ordered, bytes);
 }
 
 /* ---- at exit */

@@ -19,6 +19,7 @@
 #include "misuse.h"
 #include "object.h"
 #include "options.h"
+#include "order.h"
 #include "record.h"
 #include "report.h"
 #include "type.h"
@@ -226,18 +227,47 @@ static void finding_dispose_one(uint32_t number)
   GCX_KEEP(object);
 }
 
-/* Direct ones first, then what they held; an owned object is left to its owner,
- * which is lost too, or it would be reachable. */
+/* Numbers in the order of their ranks; those without one at the end. */
+static void finding_sort(const struct gcx__lost *lost, size_t n,
+                         uint32_t *ret_numbers)
+{
+  size_t last = n;
+
+  memset(ret_numbers, 0, n * sizeof *ret_numbers);
+  for (size_t i = 0; i < n; i++)
+    if (lost[i].rank < n)
+      ret_numbers[lost[i].rank] = lost[i].number;
+  for (size_t i = n; i-- > 0;)
+    if (lost[i].rank >= n) {
+      while (ret_numbers[last - 1] != 0)
+        last--;
+      ret_numbers[--last] = lost[i].number;
+    }
+}
+
+/* What refers before what it refers to; an owned object by its owner, or, if that
+ * is not lost but has ended otherwise, after all others, as its owner would have
+ * disposed it. */
 static void finding_dispose(const struct gcx__lost *lost, size_t n)
 {
-  for (size_t i = 0; i < n; i++)
-    if (lost[i].head == i && !finding_has_owner(lost[i].number))
+  size_t bytes = 2 * n * sizeof(uint32_t), owned = 0;
+  uint32_t *numbers = gcx__vm_map(bytes);
+
+  if (numbers == NULL) {
+    for (size_t i = 0; i < n; i++)
       finding_dispose_one(lost[i].number);
-  for (size_t i = n; i-- > 0;)
-    if (!finding_has_owner(lost[i].number))
-      finding_dispose_one(lost[i].number);
+    return;
+  }
+  finding_sort(lost, n, numbers);
   for (size_t i = 0; i < n; i++)
-    finding_dispose_one(lost[i].number);
+    if (finding_has_owner(numbers[i]))
+      numbers[owned++] = numbers[i];
+    else
+      finding_dispose_one(numbers[i]);
+  gcx__order_by_owner(numbers, owned, numbers + n);
+  for (size_t i = 0; i < owned; i++)
+    finding_dispose_one(numbers[n + i]);
+  gcx__vm_unmap(numbers, bytes);
 }
 
 void gcx__finding_process(const struct gcx__batch *b)

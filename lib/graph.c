@@ -143,3 +143,78 @@ void gcx__graph_flood(struct gcx__graph *g, const void *object, uint8_t colour,
   while (v.top > 0)
     graph_follow(&v, g->objects[g->stack[--v.top]]);
 }
+
+/* ---- depth first */
+
+static void graph_enter(struct gcx__graph *g, size_t i, uint8_t colour,
+                        struct gcx__graph_cursor *cursors, size_t *top)
+{
+  uint32_t number = gcx__object_number(g->objects[i]);
+  const struct gcx__aux *a = number != 0 ? gcx__aux_of(number) : NULL;
+
+  g->colour[i] |= colour;
+  g->stack[(*top)++] = (uint32_t)i;
+  cursors[i].child = a != NULL ? a->first_child : 0;
+  cursors[i].word = 0;
+}
+
+static bool graph_is_new(const struct gcx__graph *g, const void *object,
+                         uint8_t colour, size_t *ret_index)
+{
+  *ret_index = object != NULL ? gcx__graph_index(g, object) : SIZE_MAX;
+  return *ret_index != SIZE_MAX && (g->colour[*ret_index] & colour) == 0;
+}
+
+static bool graph_next_owned(const struct gcx__graph *g, uint8_t colour,
+                             struct gcx__graph_cursor *c, size_t *ret_index)
+{
+  while (c->child != 0) {
+    const struct gcx__aux *a = gcx__aux_of(c->child);
+    const void *object = gcx__record_object(c->child);
+
+    c->child = a != NULL ? a->next_sibling : 0;
+    if (graph_is_new(g, object, colour, ret_index))
+      return true;
+  }
+  return false;
+}
+
+static bool graph_next_word(const struct gcx__graph *g, size_t i,
+                            uint8_t colour, struct gcx__graph_cursor *c,
+                            size_t *ret_index)
+{
+  const void *object = g->objects[i];
+  const uintptr_t *words = object;
+  size_t n = gcx__bdw_scan_bytes(object) / sizeof *words;
+
+  while (c->word < n) {
+    uintptr_t word = words[c->word++];
+
+    if (word - g->low < g->high - g->low &&
+        graph_is_new(g, gcx__bdw_base((void *)word), colour, ret_index))
+      return true;
+  }
+  return false;
+}
+
+void gcx__graph_finish_order(struct gcx__graph *g, const void *object,
+                             uint8_t colour, struct gcx__graph_cursor *cursors,
+                             void (*fn)(size_t index, void *arg), void *arg)
+{
+  size_t top = 0, next;
+
+  if (!graph_is_new(g, object, colour, &next))
+    return;
+  graph_enter(g, next, colour, cursors, &top);
+  while (top > 0) {
+    size_t i = g->stack[top - 1];
+
+    if (graph_next_owned(g, colour, &cursors[i], &next) ||
+        graph_next_word(g, i, colour, &cursors[i], &next)) {
+      graph_enter(g, next, colour, cursors, &top);
+    } else {
+      top--;
+      fn(i, arg);
+    }
+  }
+}

@@ -36,4 +36,16 @@ size_t gcx__graph_index(const struct gcx__graph *g, const void *object);
 void gcx__graph_flood(struct gcx__graph *g, const void *object, uint8_t colour,
                       void (*fn)(size_t index, void *arg), void *arg);
 
+/* Depth first: @fn is called for each object (as an index) that @object, which is
+ * in the set, leads to, itself included, after all that it leads to; rings are
+ * cut somewhere. What has @colour already is not visited again. @cursors: zeroed
+ * memory for an entry per object of the set. */
+struct gcx__graph_cursor {
+  uint32_t child; /* record of an owned object to be looked at next */
+  uint32_t word;  /* of the object, the same */
+};
+void gcx__graph_finish_order(struct gcx__graph *g, const void *object,
+                             uint8_t colour, struct gcx__graph_cursor *cursors,
+                             void (*fn)(size_t index, void *arg), void *arg);
+
 #endif

@@ -37,7 +37,8 @@ static inline void settle(void)
 }
 
 /* Lose @n objects of @type. */
-static GCX_NOINLINE void lose_of_type(const struct gcx_type *type, size_t n)
+__attribute__((unused)) static GCX_NOINLINE void lose_of_type(
+    const struct gcx_type *type, size_t n)
 {
   for (size_t i = 0; i < n; i++) {
     void *p = gcx_new(type);

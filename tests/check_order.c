@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* check_order.c - in which order things that were lost together end */
+#include "finalizable.h"
+
+#include "order.h"
+
+static void setup(void)
+{
+  finalizable_setup(GCX_LEAK_DISPOSE);
+}
+
+#define GROUPS 300
+
+struct node {
+  struct node *to[2];
+  size_t group;
+  char name;
+};
+
+/* What ended, by group, as a string. */
+static char trails[GROUPS][16];
+
+static void note_end(const struct node *n)
+{
+  trails[n->group][strlen(trails[n->group])] = n->name;
+}
+
+static int node_dispose(void *obj)
+{
+  note_end(obj);
+  return 0;
+}
+
+static void node_finalize(void *obj)
+{
+  note_end(obj);
+}
+
+static const struct gcx_type plain_type = GCX_TYPE_INIT(
+    "plain", sizeof(struct node), 0, NULL, node_dispose, NULL, NULL);
+static const struct gcx_type final_type = GCX_TYPE_INIT(
+    "final", sizeof(struct node), 0, NULL, NULL, node_finalize, NULL);
+
+static GCX_NOINLINE struct node *node(const struct gcx_type *type, size_t group,
+                                      char name)
+{
+  struct node *n = gcx_new(type);
+
+  if (n == NULL)
+    ck_abort();
+  n->group = group;
+  n->name = name;
+  return n;
+}
+
+static void demand_trail(const char *trail)
+{
+  size_t right = 0, wrong = 0;
+
+  for (size_t i = 0; i < GROUPS; i++) {
+    bool whole = strlen(trails[i]) == strlen(trail);
+
+    right += strcmp(trails[i], trail) == 0;
+    wrong += whole && strcmp(trails[i], trail) != 0;
+  }
+  ck_assert_msg(wrong == 0, "%zu groups not in the order %s: %s", wrong, trail,
+                trails[GROUPS / 2]);
+  ck_assert_uint_ge(right, GROUPS * 95 / 100);
+}
+
+/* ---- what refers comes first */
+
+/* a refers to c and b, b to c: children are born first, and breadth first would
+ * end c before b. */
+static GCX_NOINLINE void lose_diamonds(void)
+{
+  for (size_t i = 0; i < GROUPS; i++) {
+    struct node *a, *b, *c;
+
+    c = node(&plain_type, i, 'c');
+    a = node(&plain_type, i, 'a');
+    b = node(&plain_type, i, 'b');
+    a->to[0] = c;
+    a->to[1] = b;
+    b->to[0] = c;
+    GCX_KEEP(a);
+  }
+}
+
+START_TEST(test_what_refers_comes_first)
+  {
+    lose_diamonds();
+    settle();
+    demand_trail("abc");
+  }
+END_TEST
+
+/* The ring's oldest first, then what follows it. */
+static GCX_NOINLINE void lose_rings(void)
+{
+  for (size_t i = 0; i < GROUPS; i++) {
+    struct node *a = node(&plain_type, i, 'a');
+    struct node *b = node(&plain_type, i, 'b');
+    struct node *c = node(&plain_type, i, 'c');
+
+    a->to[0] = b;
+    b->to[0] = c;
+    c->to[0] = a;
+    GCX_KEEP(a);
+  }
+}
+
+START_TEST(test_of_a_ring_the_oldest)
+  {
+    lose_rings();
+    settle();
+    demand_trail("abc");
+  }
+END_TEST
+
+/* What an owned object refers to comes after its owner, with which it ends. */
+static GCX_NOINLINE void lose_owner_and_friend(void)
+{
+  for (size_t i = 0; i < GROUPS; i++) {
+    struct node *d = node(&plain_type, i, 'd');
+    struct node *a = node(&plain_type, i, 'a');
+    struct node *b = node(&plain_type, i, 'b');
+    struct node *c = node(&plain_type, i, 'c');
+
+    if (gcx_own(a, b) != 0 || gcx_own(a, c) != 0)
+      ck_abort();
+    b->to[0] = d;
+    GCX_KEEP(a);
+  }
+}
+
+START_TEST(test_what_an_owned_object_refers_to)
+  {
+    lose_owner_and_friend();
+    settle();
+    demand_trail("acbd");
+  }
+END_TEST
+
+#define LONG_CHAIN 200000
+
+static size_t chain_last, chain_wrong, chain_ended;
+
+static int chain_dispose(void *obj)
+{
+  const struct node *n = obj;
+
+  chain_wrong += chain_ended++ > 0 && n->group != chain_last + 1;
+  chain_last = n->group;
+  return 0;
+}
+
+static const struct gcx_type chain_type = GCX_TYPE_INIT(
+    "chain", sizeof(struct node), 0, NULL, chain_dispose, NULL, NULL);
+
+static GCX_NOINLINE void lose_chain(void)
+{
+  struct node *next = NULL;
+
+  for (size_t i = LONG_CHAIN; i-- > 0;) {
+    struct node *n = node(&chain_type, i, 'n');
+
+    n->to[0] = next;
+    next = n;
+  }
+  GCX_KEEP(next);
+}
+
+START_TEST(test_a_long_chain)
+  {
+    lose_chain();
+    settle();
+    ck_assert_uint_ge(chain_ended, LONG_CHAIN / 2); /* a part may be held */
+    ck_assert_uint_eq(chain_wrong, 0);
+  }
+END_TEST
+
+/* ---- owners before what they own */
+
+/* a owns b and d, b owns c; the latest first: a d b c. */
+static GCX_NOINLINE void lose_trees(const struct gcx_type *a_type,
+                                    const struct gcx_type *others)
+{
+  for (size_t i = 0; i < GROUPS; i++) {
+    struct node *c = node(others, i, 'c');
+    struct node *d = node(others, i, 'd');
+    struct node *b = node(others, i, 'b');
+    struct node *a = node(a_type, i, 'a');
+
+    if (gcx_own(a, b) != 0 || gcx_own(b, c) != 0 || gcx_own(a, d) != 0)
+      ck_abort();
+    GCX_KEEP(a);
+  }
+}
+
+START_TEST(test_trees)
+  {
+    const struct gcx_type *types[] = { &plain_type, &final_type };
+
+    lose_trees(types[_i & 1], types[_i >> 1]);
+    settle();
+    /* the owner is disposed, and what it owns with it: no finalizer runs */
+    demand_trail(_i == 2 ? "a" : "adbc");
+  }
+END_TEST
+
+/* ---- the function itself */
+
+START_TEST(test_rings_of_owners)
+  {
+    struct node *n[6];
+    uint32_t in[6], out[6] = { 0 }, sum = 0;
+
+    for (size_t i = 0; i < 6; i++) {
+      n[i] = node(&plain_type, 0, 'n');
+      in[i] = number_of(n[i]);
+    }
+    ck_assert_int_eq(gcx_own(n[0], n[1]), 0);
+    ck_assert_int_eq(gcx_own(n[1], n[2]), 0);
+    ck_assert_int_eq(gcx_own(n[2], n[0]), 0);
+    ck_assert_int_eq(gcx_own(n[2], n[3]), 0); /* hangs off the ring */
+    ck_assert_int_eq(gcx_own(n[3], n[4]), 0);
+    gcx__order_by_owner(in, 6, out);
+    ck_assert_uint_eq(out[0], in[0]);
+    for (size_t i = 0; i < 6; i++)
+      for (size_t k = 0; k < 6; k++)
+        sum += out[i] == in[k];
+    ck_assert_uint_eq(sum, 6); /* each once */
+    gcx__order_by_owner(&in[4], 1, out);
+    ck_assert_uint_eq(out[0], in[4]);
+    for (size_t i = 0; i < 6; i++)
+      gcx_dispose(n[i]);
+  }
+END_TEST
+
+static Suite *order_suite(void)
+{
+  Suite *s = suite_create("order");
+  TCase *tc = tcase_create("order");
+
+  tcase_set_timeout(tc, 120);
+  tcase_add_checked_fixture(tc, setup, finalizable_teardown);
+  tcase_add_test(tc, test_what_refers_comes_first);
+  tcase_add_test(tc, test_of_a_ring_the_oldest);
+  tcase_add_test(tc, test_what_an_owned_object_refers_to);
+  tcase_add_test(tc, test_a_long_chain);
+  tcase_add_loop_test(tc, test_trees, 0, 4);
+  tcase_add_test(tc, test_rings_of_owners);
+  suite_add_tcase(s, tc);
+  return s;
+}
+
+GCX_CHECK_MAIN(order_suite);
