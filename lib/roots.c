@@ -292,15 +292,16 @@ static uint32_t roots_count_still(void)
   return still;
 }
 
-/* Threads that were asked for and have not called their function: they are to
- * register, which waits for the collector, and hold their argument alone. */
+/* Threads that were asked for and have not registered yet, which waits for the
+ * collector: they have not called their function, and hold its argument alone. */
 static uint32_t roots_count_beginning(void)
 {
   struct gcx__thread *t;
   uint32_t n = 0;
 
   for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
-    n += t->id == 0;
+    n += t->id == 0 || (!t->scanned && !t->exiting && !t->is_marker &&
+                        !t->is_gcx && t != gcx__thread_current);
   return n;
 }
 
