@@ -21,7 +21,8 @@
  *   - not for a sweep over all numbers (the call before closed a neighbour from
  *     the same place), nor in the child of a fork, where sweeps are the custom;
  *   - an owned number is reported only if it is still the file that the owner
- *     opened: its device and inode are kept for that;
+ *     opened: its device and inode are kept for that; of a FILE libc's list is
+ *     asked;
  *   - at exit what the kernel does not call open is left out.
  * What remains: a number that was reused behind the ledger's back for the same
  * file.
@@ -67,6 +68,7 @@ static uint32_t fd_high;  /* numbers below it were seen */
 static uint32_t fd_epoch; /* counts forks above this process */
 static size_t fd_reclaimed;
 static uint32_t fd_reclaimed_site;
+bool (*gcx__fd_libc_has)(uint32_t number, int fd);
 
 /* The latest close() of this thread, to recognise sweeps. */
 static __thread struct {
@@ -136,6 +138,12 @@ static uint32_t fd_identity(int fd)
          1u;
 }
 
+/* A system call, which a stream is spared: libc's list knows better. */
+static bool fd_needs_identity(enum gcx__fd_owner owner)
+{
+  return owner != GCX_FD_PLAIN && owner != GCX_FD_LIBC;
+}
+
 uint32_t gcx__fd_site(const struct gcx__frame *start)
 {
   struct gcx__thread *t = gcx__thread_self();
@@ -166,7 +174,7 @@ void gcx__fd_opened(int fd, enum gcx__fd_owner owner, uint32_t number,
   e->open_site = site;
   e->open_ms = gcx__clock_ms();
   e->open_tid = gcx__thread_current != NULL ? gcx__thread_current->tid : 0;
-  e->identity = owner == GCX_FD_PLAIN ? 0 : fd_identity(fd);
+  e->identity = fd_needs_identity(owner) ? fd_identity(fd) : 0;
   fd_raise_high((uint32_t)fd + 1);
   __atomic_store_n(&e->state, fd_word(FD_OPEN), __ATOMIC_RELEASE);
 }
@@ -196,7 +204,8 @@ void gcx__fd_closing(int fd, uint32_t site)
 static const char *fd_owner_name(uint32_t owner)
 {
   static const char *const names[] = { "nobody", "a handle", "a stream (FILE)",
-                                       "a directory stream (DIR)" };
+                                       "a directory stream (DIR)",
+                                       "a stream (FILE)" };
 
   return names[owner < GCX_ARRAY_LENGTH(names) ? owner : 0];
 }
@@ -233,8 +242,11 @@ static bool fd_is_sweep(int fd, uintptr_t pc)
 /* Is it, as far as can be told, still the file that its owner opened? */
 static bool fd_is_owned(int fd, const struct fd_entry *e)
 {
-  return fd_state(e) == FD_OPEN && e->owner != GCX_FD_PLAIN &&
-         e->identity != 0 && e->identity == fd_identity(fd);
+  if (fd_state(e) != FD_OPEN || e->owner == GCX_FD_PLAIN)
+    return false;
+  if (e->owner == GCX_FD_LIBC)
+    return gcx__fd_libc_has != NULL && gcx__fd_libc_has(e->number, fd);
+  return e->identity != 0 && e->identity == fd_identity(fd);
 }
 
 int gcx__fd_close(int fd, const struct gcx__frame *start)

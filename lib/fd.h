@@ -12,7 +12,8 @@ enum gcx__fd_owner {
   GCX_FD_PLAIN,  /* an int, and nobody knows where */
   GCX_FD_HANDLE, /* a struct gcx_handle */
   GCX_FD_STREAM, /* a FILE */
-  GCX_FD_DIR     /* a DIR */
+  GCX_FD_DIR,    /* a DIR */
+  GCX_FD_LIBC    /* a FILE that libc's list can be asked about */
 };
 
 /* Site of a caller, 0 where no stacks are recorded. */
@@ -32,6 +33,10 @@ int gcx__fd_close(int fd, const struct gcx__frame *start);
 
 /* All in [first, last] were closed by one call. */
 void gcx__fd_closed_range(uint32_t first, uint32_t last, uint32_t site);
+
+/* Of a GCX_FD_LIBC owner: is its stream on libc's list, with this number? Set by
+ * who knows streams; NULL: nobody does. */
+extern bool (*gcx__fd_libc_has)(uint32_t number, int fd);
 
 /* Does a handle, a stream or a directory have it? */
 bool gcx__fd_is_owned(int fd);

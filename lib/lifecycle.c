@@ -288,12 +288,15 @@ static void lifecycle_end_plain(uint32_t number, uint32_t site)
   gcx__record_fate(number)->link = site;
 }
 
-static bool lifecycle_is_plain(uint32_t number, uint32_t state)
+/* Of a discarded object no function runs. */
+static bool lifecycle_is_plain(uint32_t number, uint32_t state,
+                               enum gcx__end how)
 {
   uint32_t type = gcx__record_at(number)->type;
 
   return (state & GCX_FLAG_AUX) == 0 &&
-         (type == 0 || !gcx__type_has_dispose(gcx__type_at(type)));
+         (type == 0 || how == GCX_END_DISCARD ||
+          !gcx__type_has_dispose(gcx__type_at(type)));
 }
 
 /* ---- owned objects */
@@ -357,7 +360,7 @@ int gcx__lifecycle_end(uint32_t number, enum gcx__end how, uint32_t site,
     default:
       return 0;
     }
-    if (!lifecycle_is_plain(number, state)) {
+    if (!lifecycle_is_plain(number, state, how)) {
       won = lifecycle_run(number, state, how, site, &result);
     } else {
       won = gcx__record_change(number, state,

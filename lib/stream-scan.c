@@ -272,6 +272,25 @@ static bool scan_libc(void)
   return false;
 }
 
+/* While others change the list: an answer of the moment. */
+bool gcx__stream_libc_has(uintptr_t wanted, int fd)
+{
+  uintptr_t at = scan_list, stream;
+  int its_fd;
+
+  for (uint32_t n = 0; at != 0 && n < SCAN_CHAIN_MAX; n++) {
+    if (gcx__maps_copy(&stream, at, sizeof stream) != sizeof stream)
+      return false;
+    if (stream == wanted)
+      return stream != 0 &&
+             gcx__maps_copy(&its_fd, stream + offsetof(FILE, _fileno),
+                            sizeof its_fd) == sizeof its_fd &&
+             its_fd == fd;
+    at = stream == 0 ? 0 : stream + offsetof(FILE, _chain);
+  }
+  return false;
+}
+
 static void scan_sort_blocks(void)
 {
   for (size_t gap = scan_count / 2; gap > 0; gap /= 2)

@@ -202,7 +202,16 @@ static const struct gcx_type stream_types[] = { STREAM_TYPE("FILE"),
 
 static enum gcx__fd_owner stream_owner(enum gcx__stream_kind kind)
 {
-  return kind == GCX_STREAM_DIR ? GCX_FD_DIR : GCX_FD_STREAM;
+  return kind == GCX_STREAM_DIR ? GCX_FD_DIR : GCX_FD_LIBC;
+}
+
+/* For fd.c, before it calls a close() a mistake. */
+static bool stream_has(uint32_t number, int fd)
+{
+  const struct stream_stand_in *p = gcx__record_object(number);
+  uintptr_t hidden = p != NULL ? p->hidden : 0;
+
+  return hidden != 0 && gcx__stream_libc_has(~hidden, fd);
 }
 
 void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
@@ -215,6 +224,7 @@ void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
   if (gcx__opt.leak != GCX_LEAK_OFF && gcx__stream_scan_start())
     p = gcx__alloc_typed(&stream_types[kind], 0, 0, start);
   if (p != NULL) {
+    gcx__fd_libc_has = stream_has;
     p->hidden = GCX_HIDE(stream);
     p->kind = kind;
     number = gcx__object_number(p);

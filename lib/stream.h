@@ -37,4 +37,7 @@ size_t gcx__stream_list(struct gcx__stream_block *to, size_t max);
 /* Joins the termination phase, once; false: no memory for searching. */
 bool gcx__stream_scan_start(void);
 
+/* Is @stream on libc's list, and @fd its descriptor? Never faults. */
+bool gcx__stream_libc_has(uintptr_t stream, int fd);
+
 #endif

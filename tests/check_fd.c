@@ -2,6 +2,7 @@
 /* check_fd.c - the ledger of descriptors, as a program with gcx/malloc.h meets it */
 #include "objects.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -242,6 +243,18 @@ static void closes_a_streams(void *arg)
   (void)gcx_redirect_close(fileno(gcx_file_stream(f)));
 }
 
+static void closes_a_libc_streams(void *arg)
+{
+  (void)arg;
+  (void)gcx_redirect_close(fileno(gcx_redirect_fopen("/etc/passwd", "r")));
+}
+
+static void closes_a_dirs(void *arg)
+{
+  (void)arg;
+  (void)gcx_redirect_close(dirfd(gcx_redirect_opendir("/etc")));
+}
+
 START_TEST(test_misuse)
   {
     static const struct {
@@ -252,6 +265,8 @@ START_TEST(test_misuse)
       { closes_twice, "it has been closed already", "  disposed  here\n" },
       { closes_a_handles, "it belongs to a handle", "/etc/passwd, reading" },
       { closes_a_streams, "it belongs to a stream (FILE)", "  opened " },
+      { closes_a_libc_streams, "it belongs to a stream (FILE)", "  opened " },
+      { closes_a_dirs, "it belongs to a directory stream (DIR)", "  opened " },
     };
     const struct death *d =
         death_demand_abort(cases[_i].body, NULL, "GCX-FD-OWNER");
@@ -294,6 +309,7 @@ START_TEST(test_behind_the_ledgers_back)
     struct gcx_handle *h = gcx_fd_open("/etc/passwd", O_RDONLY, 0);
     intptr_t raw;
     int fd = opened(), other;
+    FILE *f;
 
     ck_assert_int_eq(close(fd), 0);
     ck_assert_int_eq(gcx_redirect_close(fd), -1); /* who closed it? unknown */
@@ -309,6 +325,12 @@ START_TEST(test_behind_the_ledgers_back)
     ck_assert_int_eq(gcx_redirect_close(other), 0);
     gcx_handle_release(h);
     gcx_handle_set_invalid(h);
+    f = gcx_redirect_fopen("/etc/passwd", "r");
+    other = fileno(f);
+    ck_assert_int_eq(fclose(f), 0); /* as a library that was handed it */
+    fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(fd, other);
+    ck_assert_int_eq(gcx_redirect_close(fd), 0);
     ck_assert_uint_eq(seen->findings[GCX_REPORT_FD_OWNER], 0);
   }
 END_TEST
@@ -409,7 +431,7 @@ static Suite *fd_suite(void)
   tcase_add_test(c, test_accepted);
   tcase_add_test(c, test_failures_are_the_c_librarys);
   tcase_add_test(c, test_close_range);
-  tcase_add_loop_test(c, test_misuse, 0, 3);
+  tcase_add_loop_test(c, test_misuse, 0, 5);
   tcase_add_test(c, test_report_goes_on);
   tcase_add_test(c, test_behind_the_ledgers_back);
   tcase_add_test(c, test_sweeps_are_no_mistakes);
