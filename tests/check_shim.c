@@ -481,6 +481,97 @@ START_TEST(handle_disposed_while_threads_use_it)
   }
 END_TEST
 
+/* ---- pools */
+
+START_TEST(pool_of_buffers)
+  {
+    struct gcx_pool_config config = { .max_bytes = 4096,
+                                      .flags = GCX_POOL_CLEAR };
+    struct gcx_pool *pool = gcx_pool_create(&config);
+    struct gcx_pool_stats stats;
+    char *a = gcx_pool_take(pool, 100), *b, *large, *out;
+
+    ck_assert_uint_eq(gcx_size(a), 100);
+    memset(a, 'x', 100);
+    gcx_pool_return(pool, a);
+    b = gcx_pool_take(pool, 120); /* the same power of two */
+    ck_assert_ptr_eq(a, b);
+    ck_assert(is_zero(b, 120));
+    large = gcx_pool_take(pool, 100000);
+    memset(large, 'x', 100000);
+    gcx_pool_return(pool, large);
+    gcx_pool_return(pool, b);
+    gcx_pool_return(pool, NULL);
+    out = gcx_pool_take(pool, 1000);
+    gcx_pool_stats_read(pool, &stats);
+    ck_assert_uint_eq(stats.taken, 4);
+    ck_assert_uint_eq(stats.created, 3);
+    ck_assert_uint_eq(stats.dropped, 1);
+    ck_assert_uint_eq(stats.idle, 1);
+    gcx_pool_trim(pool, 0);
+    gcx_pool_stats_read(pool, &stats);
+    ck_assert_uint_eq(stats.idle_bytes, 0);
+    gcx_dispose(pool);
+    out[999] = 'o'; /* what was taken outlives the pool */
+    gcx_dispose(out);
+  }
+END_TEST
+
+static int made, fit = 1;
+
+static int pooled_create(void *obj, void *arg)
+{
+  *(char *)obj = *(char *)arg;
+  return ++made > 3 ? -EMFILE : 0;
+}
+
+static bool pooled_check(void *obj, void *arg)
+{
+  (void)obj;
+  (void)arg;
+  return fit != 0;
+}
+
+static void pooled_destroy(void *obj)
+{
+  *(char *)obj = 'D';
+}
+
+START_TEST(pool_of_objects)
+  {
+    char name = 'n';
+    struct gcx_pool_config config = {
+      .type = &named_type,
+      .create = pooled_create,
+      .check = pooled_check,
+      .destroy = pooled_destroy,
+      .max_kept = 1,
+      .arg = &name,
+    };
+    struct gcx_pool *pool = gcx_pool_create(&config);
+    char *a = gcx_pool_take(pool, 0), *b = gcx_pool_take(pool, 8), *c;
+
+    ck_assert_int_eq(*a, 'n');
+    ck_assert_uint_eq(gcx_size(a), 8);
+    demand_none(gcx_pool_take(pool, 9), EINVAL);
+    gcx_pool_return(pool, a);
+    gcx_pool_return(pool, b); /* one too many */
+    demand_trail("D");
+    ck_assert_ptr_eq(gcx_pool_take(pool, 0), a);
+    gcx_pool_return(pool, a);
+    fit = 0;
+    c = gcx_pool_take(pool, 0); /* the idle one is not good any more */
+    demand_trail("D");
+    ck_assert_int_eq(*c, 'n');
+    demand_none(gcx_pool_take(pool, 0), EMFILE);
+    gcx_dispose(pool);
+    gcx_dispose(c);
+    demand_trail("D");
+    config.flags = 1u << 20;
+    demand_none(gcx_pool_create(&config), EINVAL);
+  }
+END_TEST
+
 /* ---- scopes */
 
 static char *hand_on(void)
@@ -563,6 +654,8 @@ static Suite *shim_suite(void)
   tcase_add_test(owners, circle_of_owners);
   tcase_add_test(owners, long_chain);
   tcase_add_test(owners, one_owner_many_threads);
+  tcase_add_test(handles, pool_of_buffers);
+  tcase_add_test(handles, pool_of_objects);
   tcase_add_test(handles, handle_is_closed_once);
   tcase_add_test(handles, handle_that_closes_nothing);
   tcase_add_test(handles, handle_without_a_count);

@@ -77,6 +77,8 @@ struct gcx_pool_stats {
   size_t idle_bytes;  /* theirs */
 };
 
+#ifndef GCX_DISABLE /* else: gcx/shim-pool.h */
+
 /**
  * gcx_pool_create - a pool
  * @config: what it lends; copied; NULL: buffers, all defaults
@@ -169,8 +171,14 @@ GCX_API void gcx_pool_trim(struct gcx_pool *p, size_t keep_bytes);
 GCX_API void gcx_pool_stats_read(struct gcx_pool *p,
                                  struct gcx_pool_stats *ret_stats);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-pool.h>
 #endif
 
 #endif
