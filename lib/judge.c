@@ -153,19 +153,26 @@ void gcx__judge_keep_waiting(struct gcx__marker *m)
   gcx__marker_drain(m);
 }
 
-static inline void judge_put(uint32_t number)
+/* False: it goes, unless something that stays reaches it. */
+static bool judge_put_aside(uint32_t number, uint32_t state)
 {
-  uint32_t state = gcx__record_fate(number)->state;
-
-  if (GCX_LIKELY((state & GCX_STATE_MASK) == GCX_STATE_DISPOSED))
-    judge_rest.at[judge_rest.count++] = number;
-  else if (judge_is_finalizable(number, state))
+  if (judge_is_finalizable(number, state))
     judge_lost.at[judge_lost.capacity - ++judge_finalizable] = number;
   else if (judge_is_owed(number, state))
     judge_lost.at[judge_lost.count++] = number;
   else if (judge_is_kept(number, state))
     judge_rest.at[judge_rest.capacity - ++judge_corpses] = number;
   else
+    return false;
+  return true;
+}
+
+static inline void judge_put(uint32_t number)
+{
+  uint32_t state = gcx__record_fate(number)->state;
+
+  if (GCX_LIKELY((state & GCX_STATE_MASK) == GCX_STATE_DISPOSED) ||
+      !judge_put_aside(number, state))
     judge_rest.at[judge_rest.count++] = number;
 }
 
