@@ -84,7 +84,6 @@ static void gcx_say_obstacle(void)
     gcx__warn("leaks can go unnoticed: %s", why);
 }
 
-/* bdwgc and the C library read files on the way: not to be cancelled there. */
 /* Threads of gcx's own are started when there is something for them to do. */
 static void gcx_on_refill(void)
 {
@@ -92,6 +91,7 @@ static void gcx_on_refill(void)
   gcx__census_signal_ensure();
 }
 
+/* bdwgc and the C library read files on the way: not to be cancelled there. */
 static void gcx_start_once(void)
 {
   int cancel = 0;
@@ -130,10 +130,21 @@ __attribute__((constructor)) static void gcx_load(void)
   gcx__start();
 }
 
+/* So that "nothing was found" can be told from "nothing was looked at". */
+static void gcx_say_what_was_done(void)
+{
+  gcx__warn("at exit: %llu collections, %u objects allocated, %zu findings",
+            (unsigned long long)gcx__bdw_collections(), gcx__cells_order(),
+            gcx__report_count());
+}
+
 __attribute__((destructor)) static void gcx_unload(void)
 {
-  if (__atomic_load_n(&gcx_started, __ATOMIC_ACQUIRE))
-    gcx__exitcheck_run();
+  if (!__atomic_load_n(&gcx_started, __ATOMIC_ACQUIRE))
+    return;
+  gcx__exitcheck_run();
+  if (gcx__opt.verbosity >= 2)
+    gcx_say_what_was_done();
 }
 
 void gcx_init(void)

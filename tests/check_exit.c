@@ -193,6 +193,19 @@ START_TEST(test_verdict_of_a_program)
   }
 END_TEST
 
+START_TEST(test_what_gcx_says_about_itself)
+  {
+    const struct death *d = demand("clean", "leak=abort:verbosity=1" QUICK, 0);
+
+    ck_assert_str_eq(d->err, "");
+    d = demand("static", "leak=exit:verbosity=2" QUICK, 0);
+    demand_said(d, "gcx: at exit: ", 1);
+    demand_said(d, " objects allocated, 0 findings\n", 1);
+    d = demand("forget", "leak=exit:verbosity=2" QUICK, 23);
+    demand_said(d, " objects allocated, 1 findings\n", 1);
+  }
+END_TEST
+
 static Suite *exit_suite(void)
 {
   const int n = (int)(sizeof(outcomes) / sizeof(outcomes[0]));
@@ -209,6 +222,7 @@ static Suite *exit_suite(void)
   tcase_add_test(c, test_collector_that_does_not_collect);
   tcase_add_test(c, test_find_leak_mode);
   tcase_add_test(c, test_verdict_of_a_program);
+  tcase_add_test(c, test_what_gcx_says_about_itself);
   suite_add_tcase(s, c);
   return s;
 }
