@@ -133,7 +133,7 @@ __attribute__((constructor)) static void gcx_load(void)
 /* So that "nothing was found" can be told from "nothing was looked at". */
 static void gcx_say_what_was_done(void)
 {
-  gcx__warn("at exit: %llu collections, %u objects allocated, %zu findings",
+  gcx__warn("until exit: %llu collections, %u objects allocated, %zu findings",
             (unsigned long long)gcx__bdw_collections(), gcx__cells_order(),
             gcx__report_count());
 }
@@ -142,9 +142,9 @@ __attribute__((destructor)) static void gcx_unload(void)
 {
   if (!__atomic_load_n(&gcx_started, __ATOMIC_ACQUIRE))
     return;
-  gcx__exitcheck_run();
   if (gcx__opt.verbosity >= 2)
     gcx_say_what_was_done();
+  gcx__exitcheck_run(); /* which may end the process */
 }
 
 void gcx_init(void)

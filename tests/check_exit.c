@@ -199,10 +199,10 @@ START_TEST(test_what_gcx_says_about_itself)
 
     ck_assert_str_eq(d->err, "");
     d = demand("static", "leak=exit:verbosity=2" QUICK, 0);
-    demand_said(d, "gcx: at exit: ", 1);
-    demand_said(d, " objects allocated, 0 findings\n", 1);
+    demand_said(d, "gcx: until exit: 0 collections, 1 objects allocated, ", 1);
     d = demand("forget", "leak=exit:verbosity=2" QUICK, 23);
-    demand_said(d, " objects allocated, 1 findings\n", 1);
+    demand_said(d, "gcx: until exit: 0 collections, 100 objects allocated, ",
+                1);
   }
 END_TEST
 
