@@ -42,7 +42,8 @@
 static const struct gcx__bdw_hooks *bdw_hooks;
 static uint64_t bdw_first_collection; /* GC_get_gc_no() when hooks went in */
 static uint64_t bdw_seen;
-static uint32_t bdw_stops;
+static uint32_t bdw_stops;       /* begun */
+static uint32_t bdw_stops_ended; /* the same when threads are let go */
 static bool bdw_stopped;
 static bool bdw_pushed;    /* in the present stop */
 static bool bdw_suspended; /* threads were, and have not been resumed */
@@ -100,6 +101,12 @@ static void bdw_uncut_stack(void)
   bdw_cut = false;
 }
 
+bool gcx__bdw_is_stopping(void)
+{
+  return __atomic_load_n(&bdw_stops, __ATOMIC_ACQUIRE) !=
+         __atomic_load_n(&bdw_stops_ended, __ATOMIC_ACQUIRE);
+}
+
 uint32_t gcx__bdw_stops(void)
 {
   return __atomic_load_n(&bdw_stops, __ATOMIC_ACQUIRE);
@@ -147,6 +154,7 @@ static void bdw_own_event(GC_EventType event)
     bdw_hooks->mark_end(bdw_pushed);
     break;
   case GC_EVENT_PRE_START_WORLD:
+    __atomic_store_n(&bdw_stops_ended, bdw_stops, __ATOMIC_RELEASE);
     bdw_uncut_stack();
     bdw_stopped = false;
     break;

@@ -75,7 +75,8 @@ uint64_t gcx__bdw_collections(void); /* GC_get_gc_no, widened */
  * collection. Never so where this libgc hides it. */
 extern const size_t *gcx__bdw_count_at GCX_HIDDEN;
 extern const size_t gcx__bdw_no_count GCX_HIDDEN;
-uint32_t gcx__bdw_stops(void); /* that have begun; any time, no lock */
+bool gcx__bdw_is_stopping(void); /* threads are being stopped, or stand */
+uint32_t gcx__bdw_stops(void);   /* that have begun; any time, no lock */
 uint64_t gcx__bdw_collections_seen(void); /* mark_end hooks that ran */
 void gcx__bdw_resync(void); /* what was missed is dealt with; locks held */
 bool gcx__bdw_is_incremental(void);

@@ -10,9 +10,7 @@
  * to its default remains the kernel's to say: SA_RESETHAND, exec and a handler
  * that somebody installs behind our back are as they always were.
  *
- * The collector's two signals go through untouched, and so does what bdwgc itself
- * installs: in incremental mode its handler of write faults has the suspend signal
- * in its mask, and must not be stopped in the middle.
+ * The collector's two signals go through untouched.
  *
  * Everything here may be called in a signal handler: one word for each signal,
  * no lock. A handler that comes between the two steps of a change finds the new
@@ -25,6 +23,21 @@
 #include <errno.h>
 
 #include "bdw.h"
+
+/* A stop that begins after the count was read shows in the count. */
+static struct gcx__signal_mark signal_mark(uint32_t handled)
+{
+  struct gcx__signal_mark mark = { .stops = gcx__bdw_stops(),
+                                   .handled = handled };
+
+  mark.is_stopping = gcx__bdw_is_stopping();
+  return mark;
+}
+
+static bool signal_stopped(const struct gcx__signal_mark *mark)
+{
+  return mark->is_stopping || gcx__bdw_stops() != mark->stops;
+}
 
 #if !defined(__SANITIZE_ADDRESS__)
 
@@ -119,8 +132,7 @@ SIGNAL_EXPORT int sigaction(int number, const struct sigaction *action,
 
   if (signal_real.sigaction == NULL)
     signal_look_up();
-  if (number <= 0 || number >= NSIG || signal_is_collectors(number) ||
-      gcx__bdw_is_own_code((uintptr_t)__builtin_return_address(0)))
+  if (number <= 0 || number >= NSIG || signal_is_collectors(number))
     return signal_real.sigaction(number, action, ret_old);
   if (action != NULL && signal_is_function(action->sa_handler) &&
       !signal_is_ours(action->sa_handler))
@@ -139,9 +151,10 @@ SIGNAL_EXPORT signal_plain_fn signal(int number, signal_plain_fn handler)
 
   if (signal_real.signal == NULL)
     signal_look_up();
-  if (number <= 0 || number >= NSIG || signal_is_collectors(number))
-    /* cppcheck-suppress CastIntegerToAddressAtReturn */
-    return signal_real.signal(number, handler);
+  if (number <= 0 || number >= NSIG || signal_is_collectors(number)) {
+    old = signal_real.signal(number, handler);
+    return old;
+  }
   before = __atomic_load_n(&signal_handlers[number], __ATOMIC_ACQUIRE);
   if (signal_is_function(handler) && !signal_is_ours(handler)) {
     before = signal_set(number, handler);
@@ -155,12 +168,12 @@ SIGNAL_EXPORT signal_plain_fn signal(int number, signal_plain_fn handler)
 
 struct gcx__signal_mark gcx__signal_now(void)
 {
-  return (struct gcx__signal_mark){ gcx__bdw_stops(), signal_handled };
+  return signal_mark(signal_handled);
 }
 
 bool gcx__signal_only_stops(const struct gcx__signal_mark *mark)
 {
-  return signal_handled == mark->handled && gcx__bdw_stops() != mark->stops;
+  return signal_handled == mark->handled && signal_stopped(mark);
 }
 
 #else
@@ -168,12 +181,12 @@ bool gcx__signal_only_stops(const struct gcx__signal_mark *mark)
 /* AddressSanitizer has both functions; what a handler does is then not known. */
 struct gcx__signal_mark gcx__signal_now(void)
 {
-  return (struct gcx__signal_mark){ gcx__bdw_stops(), 0 };
+  return signal_mark(0);
 }
 
 bool gcx__signal_only_stops(const struct gcx__signal_mark *mark)
 {
-  return gcx__bdw_stops() != mark->stops;
+  return signal_stopped(mark);
 }
 
 #endif

@@ -13,6 +13,7 @@
 /* Where the program stands; see gcx__signal_now(). */
 struct gcx__signal_mark {
   uint32_t stops;   /* collections that began to stop threads */
+  bool is_stopping; /* one of them may yet signal this thread */
   uint32_t handled; /* signals that this thread's handlers dealt with */
 };
 

@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bdw.h"
 #include "interpose-signal.h"
 #include "platform.h"
 
@@ -409,8 +410,7 @@ WAIT_EXPORT unsigned sleep(unsigned seconds)
   return (unsigned)left.tv_sec + (left.tv_nsec >= 500000000);
 }
 
-/* Returns only when a handler has run. */
-WAIT_EXPORT int sigsuspend(const sigset_t *mask)
+static int wait_suspend(const sigset_t *mask)
 {
   struct wait w = wait_begin(WAIT_FOREVER);
   sigset_t copy;
@@ -424,12 +424,21 @@ WAIT_EXPORT int sigsuspend(const sigset_t *mask)
   return result;
 }
 
+/* Returns only when a handler has run. That is how a thread that is stopped waits
+ * to be let go, inside bdwgc's own handler: none of our business. */
+WAIT_EXPORT int sigsuspend(const sigset_t *mask)
+{
+  if (gcx__bdw_is_own_code((uintptr_t)__builtin_return_address(0)))
+    return wait_real.sigsuspend(mask);
+  return wait_suspend(mask);
+}
+
 WAIT_EXPORT int pause(void)
 {
   sigset_t mask;
 
   (void)pthread_sigmask(SIG_BLOCK, NULL, &mask);
-  return sigsuspend(&mask);
+  return wait_suspend(&mask);
 }
 
 /* Signals that are waited for have no handlers that run. */

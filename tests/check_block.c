@@ -416,8 +416,8 @@ END_TEST
 
 /* ---- threads */
 
-#define WORKERS 4
-#define ROUNDS 20000
+#define WORKERS 3
+#define ROUNDS 6000
 #define EXCHANGE 256
 
 static void *exchanged[EXCHANGE];
@@ -456,7 +456,7 @@ START_TEST(test_threads_free_for_each_other)
     gcx__opt.leak = GCX_LEAK_REPORT;
     for (size_t i = 0; i < WORKERS; i++)
       ck_assert_int_eq(pthread_create(&id[i], NULL, work, (void *)i), 0);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 8; i++)
       gcx_collect();
     for (size_t i = 0; i < WORKERS; i++)
       ck_assert_int_eq(pthread_join(id[i], NULL), 0);
