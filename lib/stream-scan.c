@@ -18,8 +18,8 @@
  * walks libc's list (fflush(NULL), exit), and no one closes it from there.
  *
  * Any doubt is an answer, too, the harmless one: a thread that runs, a list that
- * can't be read, memory that can't be told to be resident, AddressSanitizer's
- * shadow: then every stream is held. Streams of popen() always are: libc's list
+ * can't be read, memory that can't be told to be resident: then every stream is
+ * held. Streams of popen() always are: libc's list
  * of their processes has no name.
  *
  * A search costs about what a collection of that much memory does; one that was
@@ -221,6 +221,18 @@ static void scan_add_stack(const struct gcx__thread *t, uintptr_t sp)
   scan_holes[scan_hole_count++] = (struct scan_hole){ t->stack_low, sp };
 }
 
+/* AddressSanitizer's shadow is no pointers, and terabytes. */
+static void scan_add_shadow(void)
+{
+  size_t scale, offset;
+
+  if (__asan_get_shadow_mapping == NULL)
+    return;
+  __asan_get_shadow_mapping(&scale, &offset);
+  scan_holes[scan_hole_count++] =
+      (struct scan_hole){ offset, offset + ((uintptr_t)1 << (47 - scale)) };
+}
+
 /* Of the others the kernel knows how deep they are; where it does not say, all
  * of the stack counts. */
 static void scan_stacks(uintptr_t own_sp)
@@ -229,6 +241,7 @@ static void scan_stacks(uintptr_t own_sp)
 
   scan_hole_count = 0;
   scan_main_sp = 0;
+  scan_add_shadow();
   for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t)) {
     scan_hit((uintptr_t)t->start_argument, 0); /* of one that has not begun */
     if (t == gcx__thread_current)
@@ -317,8 +330,7 @@ static bool scan_is_due(void)
 static bool scan_can_tell(void)
 {
   return gcx__thread_current != NULL && scan_list != 0 &&
-         __asan_get_shadow_mapping == NULL && gcx__roots_all_still() &&
-         scan_is_due();
+         gcx__roots_all_still() && scan_is_due();
 }
 
 static bool scan_search(uintptr_t sp, const uintptr_t *registers, size_t n)
