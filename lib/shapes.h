@@ -160,8 +160,8 @@ static inline uint64_t gcx__shapes_branch(const struct gcx__expected *e,
   uint64_t h = gcx__shapes_place(start);
 
   for (uint32_t i = 0; i < e->branches; i++)
-    h = (h ^ stack[e->at[i]]) * GCX_WALK_HASH_FACTOR;
-  return h;
+    h += stack[e->at[i]] * (GCX_WALK_HASH_FACTOR + 2 * i);
+  return h * GCX_WALK_HASH_FACTOR;
 }
 
 /* The two places where the stack of that branch may be. */
