@@ -10,7 +10,9 @@
  * to its default remains the kernel's to say: SA_RESETHAND, exec and a handler
  * that somebody installs behind our back are as they always were.
  *
- * The collector's two signals go through untouched.
+ * The collector's two signals go through untouched, and so does what bdwgc itself
+ * installs: in incremental mode its handler of write faults has the suspend signal
+ * in its mask, and must not be stopped in the middle.
  *
  * Everything here may be called in a signal handler: one word for each signal,
  * no lock. A handler that comes between the two steps of a change finds the new
@@ -132,7 +134,8 @@ SIGNAL_EXPORT int sigaction(int number, const struct sigaction *action,
 
   if (signal_real.sigaction == NULL)
     signal_look_up();
-  if (number <= 0 || number >= NSIG || signal_is_collectors(number))
+  if (number <= 0 || number >= NSIG || signal_is_collectors(number) ||
+      gcx__bdw_is_own_code((uintptr_t)__builtin_return_address(0)))
     return signal_real.sigaction(number, action, ret_old);
   if (action != NULL && signal_is_function(action->sa_handler) &&
       !signal_is_ours(action->sa_handler))
