@@ -43,7 +43,7 @@ int main(void)
   printf("a pattern that is none: %s\n",
          pattern_open("(") == NULL ? "no" : "yes");
   (void)fflush(stdout);
-  for (int i = 0; i < 10; i++)
+  for (volatile int i = 0; i < 10; i++) /* one call site */
     lose();
   gcx_check();
   return 0;

@@ -199,10 +199,15 @@ static GCX_NOINLINE void *deep(unsigned path, int depth)
 
   if (depth == 0)
     p = gcx_alloc(16);
-  else if (path & 1)
+  else if (path & 1) { /* two call sites, which a compiler would make one */
+    __asm__ volatile("# odd" : : : "memory");
     p = deep(path >> 1, depth - 1);
-  else
-    p = opaque(deep(path >> 1, depth - 1));
+    __asm__ volatile("# odd" : : : "memory");
+  } else {
+    __asm__ volatile("# even" : : : "memory");
+    p = deep(path >> 1, depth - 1);
+    __asm__ volatile("# even" : : : "memory");
+  }
   GCX_KEEP(p);
   return p;
 }

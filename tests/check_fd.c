@@ -342,9 +342,9 @@ START_TEST(test_sweeps_are_no_mistakes)
 
     for (int i = 0; i < 8; i++)
       fds[i] = gcx_redirect_dup2(STDERR_FILENO, 200 + i);
-    for (int i = 0; i < 8; i++)
+    for (volatile int i = 0; i < 8; i++)
       ck_assert_int_eq(gcx_redirect_close(fds[i]), 0);
-    for (int fd = 190; fd < 220; fd++)
+    for (volatile int fd = 190; fd < 220; fd++)
       (void)gcx_redirect_close(fd);
     ck_assert_uint_eq(seen->findings[GCX_REPORT_FD_OWNER], 0);
   }
