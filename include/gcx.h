@@ -14,6 +14,7 @@
 #include <gcx/build.h>
 #include <gcx/census.h>
 #include <gcx/collector.h>
+#include <gcx/dependent.h>
 #include <gcx/hold.h>
 #include <gcx/fd.h>
 #include <gcx/file.h>
@@ -29,6 +30,7 @@
 #include <gcx/scope.h>
 #include <gcx/stats.h>
 #include <gcx/testing.h>
+#include <gcx/table.h>
 #include <gcx/type.h>
 #include <gcx/version.h>
 #include <gcx/weak.h>

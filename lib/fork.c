@@ -26,6 +26,7 @@
 #include "pool-idle.h"
 #include "record.h"
 #include "report.h"
+#include "table.h"
 #include "termination.h"
 #include "thread.h"
 #include "trace.h"
@@ -70,6 +71,7 @@ static void fork_child(void)
   gcx__census_signal_after_fork();
   gcx__finalizer_after_fork();
   gcx__fd_after_fork();
+  gcx__table_after_fork();
   gcx__report_after_fork();
 }
 

@@ -29,6 +29,7 @@
 #include "report.h"
 #include "roots.h"
 #include "start.h"
+#include "table.h"
 #include "termination.h"
 #include "thread.h"
 #include "trace.h"
@@ -91,6 +92,13 @@ static void gcx_on_refill(void)
   gcx__census_signal_ensure();
 }
 
+/* Whoever knows the object: see object.h. */
+static void gcx_follow(void *old, void *now)
+{
+  gcx__weak_follow(old, now);
+  gcx__table_follow(old, now);
+}
+
 /* bdwgc and the C library read files on the way: not to be cancelled there. */
 static void gcx_start_once(void)
 {
@@ -103,6 +111,7 @@ static void gcx_start_once(void)
   gcx__modules_init();
   gcx__termination_init();
   gcx__weak_init();
+  gcx__ephemeron_init();
   gcx__bdw_init(&gcx__termination_hooks);
   gcx__interpose_init(&gcx_thread_hooks);
   gcx_check_roots();
@@ -112,7 +121,7 @@ static void gcx_start_once(void)
   gcx__census_signal_init();
   gcx__object_on_refill = gcx_on_refill;
   gcx__object_on_critical = gcx__misuse_critical_alloc;
-  gcx__object_on_move = gcx__weak_follow;
+  gcx__object_on_move = gcx_follow;
   gcx_say_obstacle();
   (void)pthread_setcancelstate(cancel, NULL);
   __atomic_store_n(&gcx_started, true, __ATOMIC_RELEASE);

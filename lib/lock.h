@@ -24,6 +24,9 @@ enum gcx__rank {
   GCX_RANK_WEAK,  /* weak references */
   GCX_RANK_HOLDS, /* adds regions */
   GCX_RANK_ANNOTATE,
+  GCX_RANK_WEAK,    /* weak references */
+  GCX_RANK_TABLES,  /* the list of tables */
+  GCX_RANK_HOLDS,   /* adds regions */
   GCX_RANK_POOLS,   /* which pools there are, and their idle buffers */
   GCX_RANK_REGIONS, /* gcx_root_add */
   GCX_RANK_FREED,   /* large blocks that free() ended */

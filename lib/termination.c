@@ -172,7 +172,8 @@ enum termination_step {
   STEP_DEAD,
   STEP_LONG,
   STEP_KEEP,
-  STEP_FORGET
+  STEP_FORGET,
+  STEP_AFTER
 };
 
 static void termination_step_of(const struct gcx__termination_steps *s,
@@ -192,6 +193,8 @@ static void termination_step_of(const struct gcx__termination_steps *s,
     s->keep(m);
   else if (which == STEP_FORGET && s->forget != NULL)
     s->forget();
+  else if (which == STEP_AFTER && s->after != NULL)
+    s->after();
 }
 
 static void termination_step(enum termination_step which)
@@ -318,6 +321,7 @@ static void termination_reclaim_end(void)
 {
   struct gcx__batch *b = termination_found;
 
+  termination_step(STEP_AFTER);
   if (b == NULL)
     return;
   termination_found = NULL;

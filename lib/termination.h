@@ -36,6 +36,9 @@ struct gcx__termination_steps {
   void (*keep)(
       struct gcx__marker *m); /* no verdict: all that they know stays */
   void (*forget)(void);       /* nothing can be marked: what is unmarked goes */
+  void (*after)(
+      void); /* world running, with the collector's lock: no other lock
+                          may be waited for */
 };
 void gcx__termination_add(const struct gcx__termination_steps *steps);
 

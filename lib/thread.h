@@ -59,6 +59,7 @@ struct gcx__thread {
   bool scanned;         /* bdwgc knows the thread, scans its live stack */
   bool start_is_bdwgc;  /* the collector's own start routine: it registers */
   uint32_t exit_rounds; /* calls of our key's destructor so far */
+  uint64_t reading;     /* epoch in which it began to read, 0: it does not */
 };
 
 /* Level 1 knows nothing of the collector: whoever does (interpose.c) sets these
