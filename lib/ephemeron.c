@@ -37,7 +37,7 @@
 struct ephemeron_wait {
   struct gcx__table *table;
   struct gcx__entry *entry; /* NULL: the table itself waits */
-  uintptr_t value;          /* of the entry */
+  void *value;              /* of the entry: base in the heap, or NULL */
   uint32_t next;            /* 1 + wait for the same object, 0: none */
 };
 
@@ -47,11 +47,16 @@ struct ephemeron_dead {
   bool certainly; /* whatever is marked now */
 };
 
+/* Small, and with the value at hand if there is only one: a step along a chain
+ * costs one cache miss here. */
 struct ephemeron_place {
-  const void *object; /* unmarked when this was written */
-  uint32_t first;     /* 1 + wait */
-  uint32_t stop;      /* written in that stop, else free */
+  uint64_t object; /* its address and the stop, see ephemeron_name(); of another
+                      stop: free */
+  uintptr_t wait; /* base of the value, even; or 2 x number of a wait + 1, where
+                      there are several, or a table */
 };
+#define STOP_BITS 20
+#define STOPS (1u << STOP_BITS)
 
 static struct ephemeron_wait *ephemeron_waits;
 static size_t ephemeron_waits_capacity;
@@ -82,15 +87,32 @@ static bool ephemeron_table_is_marked(const struct gcx__table *t)
   return gcx__bdw_is_marked(GCX_REVEAL(t->self));
 }
 
-/* A value is any pointer. */
-static void ephemeron_mark(struct gcx__marker *m, uintptr_t hidden)
+/* As good as random, so that the work depends on the number of waits alone. */
+static uint32_t ephemeron_hash(const void *object)
 {
-  void *base = gcx__bdw_base(GCX_REVEAL(hidden));
+  uint64_t hash = ((uintptr_t)object >> 4) * UINT64_C(0x9E3779B97F4A7C15);
 
-  if (base != NULL && !gcx__bdw_is_marked(base)) {
-    ephemeron_work.marked++;
-    gcx__marker_add(m, base);
-  }
+  hash ^= hash >> 32;
+  return (uint32_t)((hash * UINT64_C(0xD6E8FEB86659FD93)) >> ephemeron_shift);
+}
+
+/* A value is any pointer. */
+static void *ephemeron_base(uintptr_t hidden)
+{
+  return gcx__bdw_base(GCX_REVEAL(hidden));
+}
+
+/* The marker is going to ask for the place and to read the object: both are on
+ * their way together. */
+static void ephemeron_mark(struct gcx__marker *m, void *base)
+{
+  if (base == NULL || gcx__bdw_is_marked(base))
+    return;
+  ephemeron_work.marked++;
+  __builtin_prefetch(base);
+  if (ephemeron_closed)
+    __builtin_prefetch(&ephemeron_index[ephemeron_hash(base) & ephemeron_mask]);
+  gcx__marker_add(m, base);
 }
 
 static bool ephemeron_key_is_marked(const struct gcx__entry *e)
@@ -100,7 +122,8 @@ static bool ephemeron_key_is_marked(const struct gcx__entry *e)
 
 /* ---- memory */
 
-/* Entries and tables, at most; what is there may wait. */
+/* Entries and tables, at most; what is there may wait. Waits take as many again:
+ * see ephemeron_chain(). */
 static size_t ephemeron_total(void)
 {
   struct gcx__link *l;
@@ -137,7 +160,7 @@ static bool ephemeron_have_waits(size_t wanted)
 {
   void *waits = ephemeron_waits, *dead = ephemeron_dead;
   bool have = wanted < UINT32_MAX / 4 &&
-              ephemeron_have(&waits, &ephemeron_waits_capacity, wanted,
+              ephemeron_have(&waits, &ephemeron_waits_capacity, wanted * 2,
                              sizeof *ephemeron_waits) &&
               ephemeron_have(&dead, &ephemeron_dead_capacity, wanted,
                              sizeof *ephemeron_dead);
@@ -165,25 +188,28 @@ static bool ephemeron_have_index(size_t waits)
 
 /* ---- waiting */
 
-/* As good as random, so that the work depends on the number of waits alone. */
-static uint32_t ephemeron_hash(const void *object)
+/* Addresses have 47 bits, the lowest 4 are 0. */
+static uint64_t ephemeron_name(const void *object)
 {
-  uint64_t hash = ((uintptr_t)object >> 4) * UINT64_C(0x9E3779B97F4A7C15);
+  return (uint64_t)(uintptr_t)object << (STOP_BITS - 4) | ephemeron_stop;
+}
 
-  hash ^= hash >> 32;
-  return (uint32_t)((hash * UINT64_C(0xD6E8FEB86659FD93)) >> ephemeron_shift);
+static bool ephemeron_is_taken(const struct ephemeron_place *p)
+{
+  return (p->object & (STOPS - 1)) == ephemeron_stop;
 }
 
 /* Place of an object, or the free one where it belongs. */
 static struct ephemeron_place *ephemeron_find(const void *object)
 {
+  uint64_t name = ephemeron_name(object);
   uint32_t i = ephemeron_hash(object);
 
   for (;; i++) {
     struct ephemeron_place *p = &ephemeron_index[i & ephemeron_mask];
 
     ephemeron_work.probes++;
-    if (p->stop != ephemeron_stop || p->object == object)
+    if (p->object == name || !ephemeron_is_taken(p))
       return p;
   }
 }
@@ -196,9 +222,24 @@ static void ephemeron_new(struct gcx__table *t, struct gcx__entry *e)
   *w = (struct ephemeron_wait){
     .table = t,
     .entry = e,
-    .value = e != NULL ? e->value : 0,
+    .value = e != NULL ? ephemeron_base(e->value) : NULL,
   };
   ephemeron_count++;
+}
+
+/* One more at a place. A value that was there alone gets a wait without a table,
+ * for the chain. */
+static void ephemeron_chain(struct ephemeron_place *p, uint32_t number)
+{
+  if ((p->wait & 1) == 0) {
+    struct ephemeron_wait *alone = &ephemeron_waits[ephemeron_count++];
+
+    GCX_ASSERT(ephemeron_count <= ephemeron_waits_capacity);
+    *alone = (struct ephemeron_wait){ .value = (void *)p->wait };
+    p->wait = (uintptr_t)ephemeron_count << 1 | 1;
+  }
+  ephemeron_waits[number - 1].next = (uint32_t)(p->wait >> 1);
+  p->wait = (uintptr_t)number << 1 | 1;
 }
 
 static void ephemeron_enter(uint32_t number)
@@ -208,10 +249,13 @@ static void ephemeron_enter(uint32_t number)
       GCX_REVEAL(w->entry != NULL ? w->entry->key : w->table->self);
   struct ephemeron_place *p = ephemeron_find(object);
 
-  if (p->stop != ephemeron_stop)
-    *p = (struct ephemeron_place){ .object = object, .stop = ephemeron_stop };
-  w->next = p->first;
-  p->first = number;
+  if (!ephemeron_is_taken(p)) {
+    p->object = ephemeron_name(object);
+    p->wait = w->entry != NULL ? (uintptr_t)w->value : 1;
+    if (w->entry != NULL)
+      return;
+  }
+  ephemeron_chain(p, number);
 }
 
 /* ---- the closure */
@@ -230,7 +274,7 @@ static void ephemeron_open(struct gcx__marker *m, struct gcx__table *t)
       continue;
     ephemeron_work.entries++;
     if (ephemeron_key_is_marked(e)) {
-      ephemeron_mark(m, e->value);
+      ephemeron_mark(m, ephemeron_base(e->value));
     } else {
       ephemeron_work.waited++;
       ephemeron_new(t, e);
@@ -243,20 +287,25 @@ static void ephemeron_open(struct gcx__marker *m, struct gcx__table *t)
 static void ephemeron_edges(struct gcx__marker *m, void *base)
 {
   struct ephemeron_place *p;
+  uintptr_t wait;
   uint32_t number;
 
   if (!ephemeron_closed || ephemeron_count == 0)
     return;
   p = ephemeron_find(base);
-  if (p->stop != ephemeron_stop)
+  if (!ephemeron_is_taken(p))
     return;
-  number = p->first;
-  p->first = 0;
-  while (number != 0) {
+  wait = p->wait;
+  p->wait = 0;
+  if ((wait & 1) == 0) {
+    ephemeron_mark(m, (void *)wait);
+    return;
+  }
+  for (number = (uint32_t)(wait >> 1); number != 0;) {
     const struct ephemeron_wait *w = &ephemeron_waits[number - 1];
 
     number = w->next;
-    if (w->entry != NULL)
+    if (w->table == NULL || w->entry != NULL)
       ephemeron_mark(m, w->value);
     else if (!w->table->visited)
       ephemeron_open(m, w->table);
@@ -274,8 +323,8 @@ static void ephemeron_keep(struct gcx__marker *m)
 
     for (uint32_t i = 0; a != NULL && i < a->used; i++)
       if (a->entry[i].key != 0 && a->entry[i].value != 0) {
-        ephemeron_mark(m, a->entry[i].key);
-        ephemeron_mark(m, a->entry[i].value);
+        ephemeron_mark(m, ephemeron_base(a->entry[i].key));
+        ephemeron_mark(m, ephemeron_base(a->entry[i].value));
       }
   }
 }
@@ -284,6 +333,7 @@ static void ephemeron_first_pass(struct gcx__marker *m)
 {
   struct gcx__link *l;
   size_t waiting = 0;
+  uint32_t waits;
 
   EACH_TABLE(l)
   {
@@ -303,7 +353,8 @@ static void ephemeron_first_pass(struct gcx__marker *m)
     ephemeron_blind = true;
     return;
   }
-  for (uint32_t number = 1; number <= ephemeron_count; number++)
+  waits = ephemeron_count;
+  for (uint32_t number = 1; number <= waits; number++)
     ephemeron_enter(number);
 }
 
@@ -346,6 +397,8 @@ static void ephemeron_list_dead(void)
   for (uint32_t i = 0; i < ephemeron_count; i++) {
     const struct ephemeron_wait *w = &ephemeron_waits[i];
 
+    if (w->table == NULL)
+      continue;
     if (w->entry == NULL) {
       if (!w->table->visited)
         ephemeron_add_dead_table(w->table);
@@ -369,7 +422,7 @@ static void ephemeron_dead_values(struct gcx__marker *m)
   ephemeron_list_dead();
   for (size_t i = 0; i < ephemeron_dead_count; i++)
     if (!ephemeron_dead[i].table->borrows)
-      ephemeron_mark(m, ephemeron_dead[i].entry->value);
+      ephemeron_mark(m, ephemeron_base(ephemeron_dead[i].entry->value));
   gcx__marker_drain(m);
   for (size_t i = 0; i < ephemeron_dead_count; i++) {
     struct ephemeron_dead *d = &ephemeron_dead[i];
@@ -455,7 +508,11 @@ static void ephemeron_forget(void)
 static void ephemeron_begin(void)
 {
   gcx__read_stop();
-  ephemeron_stop++;
+  ephemeron_stop = (ephemeron_stop + 1) % STOPS;
+  if (ephemeron_stop == 0 && ephemeron_index != NULL)
+    memset(ephemeron_index, 0,
+           ephemeron_index_capacity * sizeof *ephemeron_index);
+  ephemeron_stop = GCX_MAX(ephemeron_stop, 1u); /* 0: never written */
   ephemeron_count = 0;
   ephemeron_dead_count = 0;
   ephemeron_closed = ephemeron_blind = false;

@@ -21,12 +21,10 @@ enum gcx__rank {
   GCX_RANK_HANDLERS, /* list of report handlers */
   GCX_RANK_FINALIZER,
   GCX_RANK_OWNERS,
-  GCX_RANK_WEAK,  /* weak references */
-  GCX_RANK_HOLDS, /* adds regions */
+  GCX_RANK_WEAK,   /* weak references */
+  GCX_RANK_TABLES, /* the list of tables */
+  GCX_RANK_HOLDS,  /* adds regions */
   GCX_RANK_ANNOTATE,
-  GCX_RANK_WEAK,    /* weak references */
-  GCX_RANK_TABLES,  /* the list of tables */
-  GCX_RANK_HOLDS,   /* adds regions */
   GCX_RANK_POOLS,   /* which pools there are, and their idle buffers */
   GCX_RANK_REGIONS, /* gcx_root_add */
   GCX_RANK_FREED,   /* large blocks that free() ended */
