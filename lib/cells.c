@@ -11,17 +11,51 @@
  */
 #include "cells.h"
 
+#include <string.h>
+
 #include "vm.h"
 
 /* Ascending birth orders, handed to threads in runs. */
 static uint32_t cells_order;
 static uint32_t cells_order_at_stop;
 
+/* Of threads that have ended, for those to come: linked through free[0][0], under
+ * the lock of the list of threads. */
+static struct gcx__cells *cells_spare;
+
+static struct gcx__cells *cells_take_spare(void)
+{
+  struct gcx__cells *c;
+
+  gcx__thread_lock();
+  c = cells_spare;
+  if (c != NULL)
+    cells_spare = c->free[0][0];
+  gcx__thread_unlock();
+  if (c != NULL)
+    memset(c, 0, sizeof *c);
+  return c;
+}
+
+static void cells_give_spare(struct gcx__cells *c)
+{
+  gcx__thread_lock();
+  c->free[0][0] = cells_spare;
+  cells_spare = c;
+  gcx__thread_unlock();
+}
+
 struct gcx__cells *gcx__cells_enter(struct gcx__thread *t)
 {
-  if (t->cells == NULL)
-    t->cells = gcx__vm_alloc(sizeof *t->cells);
-  return t->cells;
+  struct gcx__cells *c = t->cells;
+
+  if (c != NULL)
+    return c;
+  c = cells_take_spare();
+  if (c == NULL)
+    c = gcx__vm_alloc(sizeof *c);
+  __atomic_store_n(&t->cells, c, __ATOMIC_RELEASE);
+  return c;
 }
 
 /* The entry of a thread and its caches are used again by another one. Cells are
@@ -49,8 +83,14 @@ void gcx__cells_give_numbers(struct gcx__thread *t)
 
 void gcx__cells_leave(struct gcx__thread *t)
 {
+  struct gcx__cells *c = t->cells;
+
+  if (c == NULL)
+    return;
   gcx__cells_give_numbers(t);
   gcx__cells_drop(t);
+  __atomic_store_n(&t->cells, NULL, __ATOMIC_RELEASE);
+  cells_give_spare(c);
 }
 
 bool gcx__cells_refill(struct gcx__cells *c, enum gcx__kind kind,

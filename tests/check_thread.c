@@ -454,6 +454,42 @@ static void run_cancelled_inside(void)
   DEMAND(things_disposed == 4);
 }
 
+/* What a thread needed, the next one gets: memory of gcx's own is never given
+ * back to the system, and threads may come and go by the thousand. */
+#define IN_TURN 300
+#define CACHES_MOST \
+  4 /* an old thread may not be gone yet when the next begins */
+
+static void *tells_its_cache(void *arg)
+{
+  void *p = gcx_alloc(40);
+
+  DEMAND(p != NULL);
+  *(struct gcx__cells **)arg = gcx__thread_current->cells;
+  gcx_dispose(p);
+  return NULL;
+}
+
+static void run_caches_are_used_again(void)
+{
+  struct gcx__cells *seen[CACHES_MOST], *mine;
+  size_t count = 0;
+
+  for (size_t i = 0; i < IN_TURN; i++) {
+    pthread_t thread;
+    size_t k = 0;
+
+    DEMAND(pthread_create(&thread, NULL, tells_its_cache, &mine) == 0);
+    DEMAND(pthread_join(thread, NULL) == 0);
+    DEMAND(mine != NULL);
+    while (k < count && seen[k] != mine)
+      k++;
+    DEMAND(k < CACHES_MOST);
+    seen[k] = mine;
+    count = k == count ? count + 1 : count;
+  }
+}
+
 static void run_main_is_listed(void)
 {
   check_self();
@@ -481,6 +517,7 @@ static const struct {
   { "main exits", run_main_exits },
   { "fork", run_after_fork },
   { "cancelled inside", run_cancelled_inside },
+  { "caches", run_caches_are_used_again },
 };
 
 static void run_named(const char *name)
