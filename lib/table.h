@@ -78,17 +78,34 @@ void gcx__table_after_fork(void);
 /* List of all tables: with the world stopped. */
 extern struct gcx__link gcx__table_list GCX_HIDDEN;
 
-/* table.c, for dependent.c: a table that is not the program's. */
+/* table.c, for dependent.c too: a table that need not be the program's. */
 struct gcx__table *gcx__table_make(bool borrows);
 void gcx__table_publish(struct gcx__table *t, void *self);
 void gcx__table_end(struct gcx__table *t);
 void gcx__table_note_dead(
     struct gcx__table *t); /* stopped: its object is gone */
+
+/* table-change.c; of gcx__table_put(), @replace: else -EEXIST if there is one. */
 int gcx__table_put(struct gcx__table *t, const void *key, void *value,
                    bool replace);
 /* Of an entry that is there; -EINVAL: there is none (any more). */
 int gcx__table_change(struct gcx__table *t, const void *key, void *value);
+/* False: there is none (any more). The caller lets go of the value. */
+bool gcx__table_take(struct gcx__table *t, const void *key, void **ret_value);
 void gcx__table_clear(struct gcx__table *t);
+void gcx__table_clear_locked(struct gcx__table *t); /* the latch is held */
+
+/* An entry with this value has ended. The caller holds @value. */
+void gcx__table_let_go(const struct gcx__table *t, void *value);
+
+/* No latch is held. Retired arrays go after a stop: many are a reason for one. */
+void gcx__table_ask_for_collection(void);
+
+/* table-change.c, for table.c, which knows all tables: */
+void gcx__table_free_arrays(struct gcx__table *t); /* no reader is left */
+void gcx__table_trim_arrays(struct gcx__table *t);
+void gcx__table_follow_in(struct gcx__table *t, void *old, void *now);
+void gcx__table_repair(struct gcx__table *t); /* after a fork */
 
 /* table-iter.c: the first entry; false: there is none */
 bool gcx__table_first(struct gcx__table *t, void **ret_key, void **ret_value);
