@@ -5,8 +5,8 @@
  * An idle buffer is a record number: on the shelf of its class, which any thread
  * reaches under the lock, or in the hand of a thread, which needs none. Both lie
  * in vm memory, so they keep nothing alive by themselves: the termination phase
- * marks what they name without following it, in every stop. What a buffer's last
- * user left in it therefore holds nothing.
+ * marks what they name without following it, in every stop (pool-list.c). What a
+ * buffer's last user left in it therefore holds nothing.
  *
  * The upper bound of what is kept is a number of tokens, one for each byte.
  * Tokens are in the pool, with a hand that may put so much more into it, or with
@@ -15,8 +15,7 @@
  *
  * A number is written before it counts, and an address is in a register before
  * its number counts no more: a stop anywhere in between finds it one way or the
- * other. Pools are told apart by an id that is never used again; a hand whose
- * id is not its pool's any more is void.
+ * other. A hand whose id is not its pool's any more is void.
  *
  * Idle objects (not buffers) are on the first shelf; the struct gcx_pool itself
  * refers to them.
@@ -25,15 +24,12 @@
 
 #include <string.h>
 
-#include "type.h"
 #include "vm.h"
 
 #define SHELF_FIRST 64u
 
 struct gcx__lock gcx__pool_lock = GCX_LOCK_INIT(GCX_RANK_POOLS);
 
-static struct gcx__pool *pool_all; /* in use or not; only grows */
-static uint32_t pool_last_id;
 static struct gcx__pools *pool_free_hands;
 
 /* ---- shelves */
@@ -82,109 +78,6 @@ uint32_t gcx__pool_unshelve_locked(struct gcx__pool_shelf *s, void **ret_object)
   __atomic_store_n(&s->count, s->count - 1, __ATOMIC_RELEASE);
   *ret_object = object;
   return number;
-}
-
-/* ---- pools */
-
-static void pool_clear(struct gcx__pool *pool)
-{
-  struct gcx__pool_shelf shelf[GCX__POOL_CLASSES];
-  struct gcx__pool *next = pool->next;
-  uint32_t type_number = pool->type_number;
-
-  memcpy(shelf, pool->shelf, sizeof shelf); /* their memory is used again */
-  for (size_t i = 0; i < GCX__POOL_CLASSES; i++)
-    shelf[i].count = 0;
-  memset(pool, 0, sizeof *pool);
-  memcpy(pool->shelf, shelf, sizeof shelf);
-  pool->next = next;
-  pool->type_number = type_number;
-}
-
-static struct gcx__pool *pool_reuse(void)
-{
-  struct gcx__pool *pool;
-
-  gcx__lock(&gcx__pool_lock);
-  for (pool = pool_all; pool != NULL; pool = pool->next)
-    if (pool->is_free) {
-      pool_clear(pool);
-      break;
-    }
-  gcx__unlock(&gcx__pool_lock);
-  return pool;
-}
-
-struct gcx__pool *gcx__pool_new(void)
-{
-  struct gcx__pool *pool = pool_reuse();
-
-  if (pool != NULL)
-    return pool;
-  pool = gcx__vm_alloc(sizeof *pool);
-  if (pool == NULL)
-    return NULL;
-  pool->type_number = gcx__type_number(&pool->type);
-  if (pool->type_number == 0)
-    return NULL;
-  gcx__lock(&gcx__pool_lock);
-  pool->next = pool_all;
-  __atomic_store_n(&pool_all, pool, __ATOMIC_RELEASE);
-  gcx__unlock(&gcx__pool_lock);
-  return pool;
-}
-
-void gcx__pool_begin(struct gcx__pool *pool, void *object)
-{
-  gcx__lock(&gcx__pool_lock);
-  if (++pool_last_id == 0)
-    pool_last_id++;
-  pool->tokens = pool->config.max_kept_bytes;
-  pool->object_number = gcx__object_number(object);
-  pool->hidden = GCX_HIDE(object);
-  __atomic_store_n(&pool->id, pool_last_id, __ATOMIC_RELEASE);
-  gcx__unlock(&gcx__pool_lock);
-  GCX_KEEP(object);
-}
-
-static void pool_forget(struct gcx__pool *pool)
-{
-  __atomic_store_n(&pool->id, 0, __ATOMIC_RELEASE);
-  __atomic_store_n(&pool->hidden, 0, __ATOMIC_RELEASE);
-  for (size_t i = 0; i < GCX__POOL_CLASSES; i++)
-    __atomic_store_n(&pool->shelf[i].count, 0, __ATOMIC_RELEASE);
-}
-
-void gcx__pool_end(struct gcx__pool *pool)
-{
-  gcx__lock(&gcx__pool_lock);
-  pool_forget(pool);
-  gcx__unlock(&gcx__pool_lock);
-}
-
-void gcx__pool_free(struct gcx__pool *pool)
-{
-  gcx__lock(&gcx__pool_lock);
-  pool_forget(pool);
-  pool->is_free = true;
-  gcx__unlock(&gcx__pool_lock);
-}
-
-/* A hidden word in a register is no root: see DESIGN's reader of weak words. */
-void *gcx__pool_object(const struct gcx__pool *pool)
-{
-  uintptr_t h;
-  void *p;
-
-  do {
-    h = __atomic_load_n(&pool->hidden, __ATOMIC_ACQUIRE);
-    if (h == 0)
-      return NULL;
-    p = GCX_REVEAL(h);
-    __asm__ volatile("" : "+r"(p) : : "memory");
-    GCX_DELAY();
-  } while (__atomic_load_n(&pool->hidden, __ATOMIC_ACQUIRE) != h);
-  return p;
 }
 
 /* ---- hands */
@@ -445,64 +338,10 @@ void gcx__pool_sum(struct gcx__pool *pool, struct gcx_pool_stats *ret_stats)
   gcx__unlock(&gcx__pool_lock);
 }
 
-/* ---- the collection's view; stopped */
-
-static void idle_mark(const uint32_t *numbers, size_t n)
-{
-  for (size_t i = 0; i < n; i++) {
-    const void *object = gcx__record_object(numbers[i]);
-
-    if (object != NULL)
-      gcx__bdw_set_mark(object);
-  }
-}
-
-void gcx__pool_mark_idle(void)
-{
-  const struct gcx__pool *pool;
-  struct gcx__thread *t;
-
-  for (pool = pool_all; pool != NULL; pool = pool->next)
-    for (size_t c = 0;
-         pool->id != 0 && pool->lends_buffers && c < GCX__POOL_CLASSES; c++)
-      idle_mark(pool->shelf[c].numbers, pool->shelf[c].count);
-  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
-    for (size_t i = 0; t->pools != NULL && i < GCX__POOL_HANDS; i++) {
-      const struct gcx__pool_hand *h = &t->pools->hand[i];
-
-      for (size_t c = 0;
-           h->id != 0 && h->pool->id == h->id && c < GCX__POOL_CLASSES; c++)
-        idle_mark(h->numbers[c], h->count[c]);
-    }
-}
-
-/* Pools that are collected without having been disposed. Their struct gcx__pool
- * is not used again: something that they lent may still be about. */
-void gcx__pool_clear_dead(void)
-{
-  for (struct gcx__pool *pool = pool_all; pool != NULL; pool = pool->next)
-    if (pool->hidden != 0 &&
-        gcx__record_object(pool->object_number) != GCX_REVEAL(pool->hidden))
-      pool_forget(pool);
-}
-
 /* ---- fork */
 
 void gcx__pool_thread_drop(struct gcx__thread *t)
 {
   if (t->pools != NULL)
     pool_give_hands_locked(t);
-}
-
-void gcx__pool_after_fork(void)
-{
-  struct gcx__thread *self = gcx__thread_current;
-
-  if (self != NULL && self->pools != NULL)
-    memset(self->pools->hand, 0, sizeof self->pools->hand);
-  for (struct gcx__pool *pool = pool_all; pool != NULL; pool = pool->next) {
-    for (size_t c = 0; c < GCX__POOL_CLASSES; c++)
-      pool->shelf[c].count = 0;
-    pool->tokens = pool->config.max_kept_bytes;
-  }
 }

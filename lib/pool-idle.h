@@ -143,7 +143,8 @@ bool gcx__pool_shelve_locked(struct gcx__pool_shelf *s, uint32_t number);
 uint32_t gcx__pool_unshelve_locked(struct gcx__pool_shelf *s,
                                    void **ret_object);
 
-/* A pool that is not in use, all but type_number and next zero; NULL without
+/* pool-list.c.
+ * A pool that is not in use, all but type_number and next zero; NULL without
  * memory. It lives from gcx__pool_begin() on. */
 struct gcx__pool *gcx__pool_new(void);
 void gcx__pool_begin(struct gcx__pool *pool, void *object);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool-member.c - one buffer or object of a pool: lent, taken back, ended
+ * pool-member.c - one buffer or object of a pool: lent, taken back, ended; and
+ *                 what is said of those that were not taken, or still are
  *
  * States and transitions: pool.c.
  */
@@ -200,6 +201,61 @@ bool gcx__pool_reclaim(uint32_t number)
   GCX_KEEP(object);
   GCX_KEEP(p);
   return true;
+}
+
+/* ---- given back, and not taken */
+
+static void member_report_return(const struct gcx_pool *p, const void *buf,
+                                 uint32_t number,
+                                 const struct gcx__frame *start)
+{
+  struct gcx_report r = { .id = GCX_REPORT_POOL_RETURN };
+  struct gcx__thread *t = gcx__thread_self();
+  const char *why = "it is not in the collected heap";
+  struct gcx__out o;
+
+  if (number != 0) {
+    gcx__misuse_describe(&r, number);
+    why = "it is an object that no pool has lent, or another one";
+  } else if (gcx__bdw_base(buf) != NULL) {
+    why = "it is not the address that was taken";
+  }
+  if (number != 0 && gcx__record_at(number)->type == p->type_number) {
+    r.dispose_site = gcx__misuse_dispose_site(number);
+    why = "it was given back before, or disposed";
+  }
+  r.object = buf;
+  gcx__out_init(&o, -1, r.detail, sizeof r.detail);
+  gcx__out_fmt(&o, "gcx_pool_return(\"%s\", %p): %s", p->pool->name, buf, why);
+  r.use_tid = gcx__tid();
+  r.use_site = t != NULL ? gcx__trace_site(t, start) : 0;
+  gcx__report(&r, 1, true);
+}
+
+/* Record of a member of @p that is taken; 0: reported. */
+uint32_t gcx__pool_find_taken(const struct gcx_pool *p, const void *buf,
+                              uint32_t *ret_state,
+                              const struct gcx__frame *start)
+{
+  uint32_t number = 0;
+  enum gcx__found found = gcx__object_find(buf, &number);
+
+  if (found == GCX_FOUND_CORRUPT) {
+    (void)gcx__misuse_find(buf, "gcx_pool_return", false, start);
+    return 0;
+  }
+  if (found != GCX_FOUND)
+    number = 0;
+  if (number != 0 && gcx__record_at(number)->type == p->type_number) {
+    gcx__lifecycle_note_use(number, start);
+    *ret_state = gcx__record_state(number);
+    if (!gcx__record_has_ended(*ret_state) &&
+        (*ret_state & GCX_FLAG_CLAIMED) == 0 &&
+        (*ret_state & GCX_STATE_MASK) != GCX_STATE_DISPOSING)
+      return number;
+  }
+  member_report_return(p, buf, number, start);
+  return 0;
 }
 
 /* ---- outstanding */

@@ -18,174 +18,18 @@
  * The compare-and-swap from TAKEN to IDLE decides between two that return, or
  * dispose, the same. The way back needs none: an idle member is nobody else's.
  *
- * Members have a type of their own for each pool, whose base is the configured
- * one: that tells in one comparison whether a pool has lent an object.
+ * How a pool is made: pool-create.c.
  */
 #include "pool.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "finding.h"
 #include "lifecycle.h"
 #include "misuse.h"
 #include "options.h"
-#include "out.h"
-#include "platform.h"
 #include "termination.h"
 #include "trace.h"
-#include "type.h"
-
-#define MAX_BYTES ((size_t)1 << 30)
-#define DEFAULT_MAX_BYTES ((size_t)1 << 20)
-#define DEFAULT_KEPT_BYTES ((size_t)16 << 20)
-#define DEFAULT_KEPT 64
-#define MAX_KEPT ((size_t)1 << 24)
-
-/* ---- the pool as an object */
-
-static int pool_dispose(void *obj);
-
-static int pool_describe(const void *obj, char *buf, size_t n)
-{
-  const struct gcx_pool *p = obj;
-  struct gcx__out o;
-
-  if (p->signature != GCX__POOL_SIGNATURE)
-    return -EINVAL;
-  gcx__out_init(&o, -1, buf, n);
-  gcx__out_text(&o, p->pool->name);
-  return 0;
-}
-
-static const struct gcx_type pool_type =
-    GCX_TYPE_INIT("struct gcx_pool", sizeof(struct gcx_pool), 0, NULL,
-                  pool_dispose, NULL, pool_describe);
-
-/* Its members' own type runs before the configured one. */
-static int pool_member_dispose(void *obj)
-{
-  const struct gcx__record *r = gcx__record_at(gcx__object_number(obj));
-  struct gcx__pool *pool = GCX_CONTAINER_OF(
-      (void *)(uintptr_t)gcx__type_at(r->type), struct gcx__pool, type);
-
-  __atomic_fetch_sub(&pool->members, 1, __ATOMIC_RELAXED);
-  if (pool->config.destroy != NULL)
-    pool->config.destroy(obj);
-  return 0;
-}
-
-static size_t pool_or(size_t value, size_t otherwise)
-{
-  return value != 0 ? value : otherwise;
-}
-
-static bool pool_lends_objects(const struct gcx_pool_config *c)
-{
-  return c->type != NULL || c->object_bytes != 0;
-}
-
-static bool pool_config_is_good(const struct gcx_pool_config *c)
-{
-  bool functions = c->create != NULL || c->check != NULL || c->reset != NULL ||
-                   c->destroy != NULL;
-
-  return (c->flags & ~(GCX_POOL_ATOMIC | GCX_POOL_CLEAR)) == 0 &&
-         c->max_bytes <= MAX_BYTES && c->max_kept <= MAX_KEPT &&
-         (c->type == NULL || gcx__type_fault(c->type) == NULL) &&
-         (pool_lends_objects(c) || !functions);
-}
-
-static void pool_names(struct gcx__pool *pool)
-{
-  const char *name = pool->config.name != NULL ? pool->config.name : "pool";
-  struct gcx__out o;
-
-  gcx__out_init(&o, -1, pool->name, sizeof pool->name);
-  gcx__out_text(&o, name);
-  pool->config.name = pool->name;
-  gcx__out_init(&o, -1, pool->type_name, sizeof pool->type_name);
-  if (pool->config.type != NULL)
-    gcx__out_text(&o, pool->config.type->name);
-  else
-    gcx__out_fmt(&o, "%s of %s", pool->lends_buffers ? "buffer" : "object",
-                 pool->name);
-}
-
-static uint32_t pool_lent_flags(const struct gcx_pool_config *c)
-{
-  unsigned type_flags = c->type != NULL ? c->type->flags : 0;
-  uint32_t flags = GCX_STATE_LIVE | GCX_FLAG_POOLED;
-
-  if ((c->flags & GCX_POOL_ATOMIC) != 0 || (type_flags & GCX_TYPE_ATOMIC) != 0)
-    flags |= GCX_FLAG_ATOMIC;
-  if ((c->flags & GCX_POOL_CLEAR) != 0 || (type_flags & GCX_TYPE_SECRET) != 0)
-    flags |= GCX_FLAG_SECRET;
-  if ((type_flags & GCX_TYPE_OPTIONAL) != 0)
-    flags |= GCX_FLAG_OPTIONAL;
-  return flags;
-}
-
-static void pool_configure(struct gcx__pool *pool,
-                           const struct gcx_pool_config *c)
-{
-  pool->config = *c;
-  pool->config.arg = NULL;
-  pool->config.max_bytes = pool_or(c->max_bytes, DEFAULT_MAX_BYTES);
-  pool->config.max_kept_bytes = pool_or(c->max_kept_bytes, DEFAULT_KEPT_BYTES);
-  pool->config.max_kept = pool_or(c->max_kept, DEFAULT_KEPT);
-  pool->lends_buffers = !pool_lends_objects(c);
-  pool->lent_flags = pool_lent_flags(c);
-  pool_names(pool);
-  pool->type = (struct gcx_type){
-    .name = pool->type_name,
-    .size = c->object_bytes != 0 ? c->object_bytes
-            : c->type != NULL    ? c->type->size
-                                 : 0,
-    .base = c->type,
-    .dispose = pool->lends_buffers ? NULL : pool_member_dispose,
-  };
-}
-
-struct gcx_pool *gcx_pool_create(const struct gcx_pool_config *config)
-{
-  static const struct gcx_pool_config defaults;
-  const struct gcx_pool_config *c = config != NULL ? config : &defaults;
-  struct gcx__frame start = GCX__CALLER_FRAME();
-  struct gcx__pool *pool;
-  struct gcx_pool *p;
-  size_t anchors;
-
-  if (!pool_config_is_good(c)) {
-    errno = EINVAL;
-    return NULL;
-  }
-  pool = gcx__pool_new();
-  if (pool == NULL) {
-    errno = ENOMEM;
-    return NULL;
-  }
-  pool_configure(pool, c);
-  anchors = pool->lends_buffers ? 0 : pool->config.max_kept;
-  p = gcx__object_alloc(sizeof *p + anchors * sizeof(void *), GCX__ALIGN_MIN,
-                        gcx__type_number(&pool_type), 0, &start);
-  if (p == NULL) {
-    gcx__pool_free(pool);
-    errno = ENOMEM;
-    return NULL;
-  }
-  p->pool = pool;
-  p->type_number = pool->type_number;
-  p->lends_buffers = pool->lends_buffers;
-  p->max_bytes = pool->lends_buffers ? pool->config.max_bytes : pool->type.size;
-  p->max_class = gcx__pool_class(p->max_bytes);
-  p->wipes = (pool->lent_flags & GCX_FLAG_SECRET) != 0;
-  p->arg = c->arg;
-  gcx__pool_begin(pool, p);
-  p->id = pool->id;
-  p->signature = GCX__POOL_SIGNATURE;
-  return p;
-}
 
 /* ---- a pool that is passed in */
 
@@ -368,58 +212,6 @@ static uint32_t pool_site(const struct gcx__frame *start)
                                                     : gcx__trace_site(t, start);
 }
 
-static void pool_report_return(const struct gcx_pool *p, const void *buf,
-                               uint32_t number, const struct gcx__frame *start)
-{
-  struct gcx_report r = { .id = GCX_REPORT_POOL_RETURN };
-  struct gcx__thread *t = gcx__thread_self();
-  const char *why = "it is not in the collected heap";
-  struct gcx__out o;
-
-  if (number != 0) {
-    gcx__misuse_describe(&r, number);
-    why = "it is an object that no pool has lent, or another one";
-  } else if (gcx__bdw_base(buf) != NULL) {
-    why = "it is not the address that was taken";
-  }
-  if (number != 0 && gcx__record_at(number)->type == p->type_number) {
-    r.dispose_site = gcx__misuse_dispose_site(number);
-    why = "it was given back before, or disposed";
-  }
-  r.object = buf;
-  gcx__out_init(&o, -1, r.detail, sizeof r.detail);
-  gcx__out_fmt(&o, "gcx_pool_return(\"%s\", %p): %s", p->pool->name, buf, why);
-  r.use_tid = gcx__tid();
-  r.use_site = t != NULL ? gcx__trace_site(t, start) : 0;
-  gcx__report(&r, 1, true);
-}
-
-/* Record of a member of @p that is taken; 0: reported. */
-static uint32_t pool_find_taken(const struct gcx_pool *p, const void *buf,
-                                uint32_t *ret_state,
-                                const struct gcx__frame *start)
-{
-  uint32_t number = 0;
-  enum gcx__found found = gcx__object_find(buf, &number);
-
-  if (found == GCX_FOUND_CORRUPT) {
-    (void)gcx__misuse_find(buf, "gcx_pool_return", false, start);
-    return 0;
-  }
-  if (found != GCX_FOUND)
-    number = 0;
-  if (number != 0 && gcx__record_at(number)->type == p->type_number) {
-    gcx__lifecycle_note_use(number, start);
-    *ret_state = gcx__record_state(number);
-    if (!gcx__record_has_ended(*ret_state) &&
-        (*ret_state & GCX_FLAG_CLAIMED) == 0 &&
-        (*ret_state & GCX_STATE_MASK) != GCX_STATE_DISPOSING)
-      return number;
-  }
-  pool_report_return(p, buf, number, start);
-  return 0;
-}
-
 static GCX_NOINLINE void pool_return_slowly(struct gcx_pool *p, void *buf,
                                             const struct gcx__frame *start)
 {
@@ -432,7 +224,7 @@ static GCX_NOINLINE void pool_return_slowly(struct gcx_pool *p, void *buf,
   h = p->lends_buffers ? gcx__pool_have_hand(t, p->pool) : NULL;
   site = pool_site(start);
   do {
-    number = pool_find_taken(p, buf, &state, start);
+    number = gcx__pool_find_taken(p, buf, &state, start);
     if (number == 0)
       return;
   } while (!gcx__pool_claim(p->pool, number, state, site));
@@ -506,7 +298,7 @@ static void pool_end_idle(struct gcx_pool *p, struct gcx__pool_hand *h,
   GCX_KEEP(object);
 }
 
-static int pool_dispose(void *obj)
+int gcx__pool_dispose(void *obj)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
   struct gcx_pool *p = obj;

@@ -37,6 +37,11 @@ void *gcx__pool_make(struct gcx_pool *p, size_t bytes,
 bool gcx__pool_claim(const struct gcx__pool *pool, uint32_t number,
                      uint32_t state, uint32_t site);
 
+/* Record of a member of @p that is taken, and its state; 0: reported. */
+uint32_t gcx__pool_find_taken(const struct gcx_pool *p, const void *buf,
+                              uint32_t *ret_state,
+                              const struct gcx__frame *start);
+
 /* A claimed member ends: its functions run. */
 void gcx__pool_end_member(struct gcx__pool *pool, uint32_t number, void *object,
                           uint32_t site);
@@ -61,6 +66,9 @@ size_t gcx__pool_report_outstanding(struct gcx__pool *pool,
 
 /* leak=dispose: see gcx__finding_on_lent. */
 bool gcx__pool_reclaim(uint32_t number);
+
+/* Of the type of pools: pool.c, for pool-create.c. */
+int gcx__pool_dispose(void *obj);
 
 void gcx__pool_init(void);
 
