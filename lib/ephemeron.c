@@ -15,37 +15,17 @@
  * a chain, and the closure is complete whenever the marker is drained: also after
  * finalizables, dead values and lost objects were marked.
  *
- *   dead_values   entries that still wait are dead, and so are all those of
- *                 tables that wait. The values that their tables own are marked,
- *                 with all that they reach: they will be disposed. Keys that
- *                 become marked by that are dead all the same, else a chain
- *                 would lose one link a collection, and value->key cycles would
- *                 stay for ever.
- *   clear_long    what only lost objects have kept lives on. The rest ends: key
- *                 and value go, the finalizer thread disposes the value.
+ * What is dead then, and how it ends: ephemeron-dead.c.
  *
  * Memory: a wait for each entry, an index of twice as many; mapped when needed,
  * in the stop if must be. Without it nothing is ended: every key and value is
  * marked.
  */
+#include "ephemeron.h"
+
 #include <string.h>
 
-#include "table.h"
 #include "termination.h"
-#include "vm.h"
-
-struct ephemeron_wait {
-  struct gcx__table *table;
-  struct gcx__entry *entry; /* NULL: the table itself waits */
-  void *value;              /* of the entry: base in the heap, or NULL */
-  uint32_t next;            /* 1 + wait for the same object, 0: none */
-};
-
-struct ephemeron_dead {
-  struct gcx__table *table;
-  struct gcx__entry *entry;
-  bool certainly; /* whatever is marked now */
-};
 
 /* Small, and with the value at hand if there is only one: a step along a chain
  * costs one cache miss here. */
@@ -58,12 +38,9 @@ struct ephemeron_place {
 #define STOP_BITS 20
 #define STOPS (1u << STOP_BITS)
 
-static struct ephemeron_wait *ephemeron_waits;
+static struct gcx__ephemeron_wait *ephemeron_waits;
 static size_t ephemeron_waits_capacity;
 static uint32_t ephemeron_count; /* waits in use */
-static struct ephemeron_dead *ephemeron_dead;
-static size_t ephemeron_dead_capacity;
-static size_t ephemeron_dead_count;
 static struct ephemeron_place *ephemeron_index;
 static size_t ephemeron_index_capacity;
 static uint32_t ephemeron_mask; /* of the part that this stop uses */
@@ -74,19 +51,6 @@ static bool ephemeron_blind;  /* no memory: nothing ends in this stop */
 static struct gcx__marker *ephemeron_marker;
 static struct gcx__ephemeron_work ephemeron_work;
 
-#define EACH_TABLE(l) \
-  for (l = gcx__table_list.next; l != &gcx__table_list; l = l->next)
-
-static struct gcx__table *ephemeron_table(struct gcx__link *l)
-{
-  return GCX_CONTAINER_OF(l, struct gcx__table, link);
-}
-
-static bool ephemeron_table_is_marked(const struct gcx__table *t)
-{
-  return gcx__bdw_is_marked(GCX_REVEAL(t->self));
-}
-
 /* As good as random, so that the work depends on the number of waits alone. */
 static uint32_t ephemeron_hash(const void *object)
 {
@@ -94,12 +58,6 @@ static uint32_t ephemeron_hash(const void *object)
 
   hash ^= hash >> 32;
   return (uint32_t)((hash * UINT64_C(0xD6E8FEB86659FD93)) >> ephemeron_shift);
-}
-
-/* A value is any pointer. */
-static void *ephemeron_base(uintptr_t hidden)
-{
-  return gcx__bdw_base(GCX_REVEAL(hidden));
 }
 
 /* The marker is going to ask for the place and to read the object: both are on
@@ -115,9 +73,9 @@ static void ephemeron_mark(struct gcx__marker *m, void *base)
   gcx__marker_add(m, base);
 }
 
-static bool ephemeron_key_is_marked(const struct gcx__entry *e)
+void gcx__ephemeron_mark(struct gcx__marker *m, void *base)
 {
-  return gcx__thing_is_marked(GCX_REVEAL(e->key));
+  ephemeron_mark(m, base);
 }
 
 /* ---- memory */
@@ -129,44 +87,24 @@ static size_t ephemeron_total(void)
   struct gcx__link *l;
   size_t total = 0;
 
-  EACH_TABLE(l)
+  GCX__EACH_TABLE(l)
   {
-    const struct gcx__table *t = ephemeron_table(l);
+    const struct gcx__table *t = gcx__ephemeron_table(l);
 
     total += 1 + (t->entries != NULL ? t->entries->used : 0);
   }
   return total;
 }
 
-static bool ephemeron_have(void **memory, size_t *capacity, size_t wanted,
-                           size_t bytes)
-{
-  void *made;
-
-  if (*capacity >= wanted)
-    return true;
-  wanted += wanted / 2 + 1024;
-  made = gcx__vm_map(wanted * bytes);
-  if (made == NULL)
-    return false;
-  if (*memory != NULL)
-    gcx__vm_unmap(*memory, *capacity * bytes);
-  *memory = made;
-  *capacity = wanted;
-  return true;
-}
-
 static bool ephemeron_have_waits(size_t wanted)
 {
-  void *waits = ephemeron_waits, *dead = ephemeron_dead;
+  void *waits = ephemeron_waits;
   bool have = wanted < UINT32_MAX / 4 &&
-              ephemeron_have(&waits, &ephemeron_waits_capacity, wanted * 2,
-                             sizeof *ephemeron_waits) &&
-              ephemeron_have(&dead, &ephemeron_dead_capacity, wanted,
-                             sizeof *ephemeron_dead);
+              gcx__ephemeron_have(&waits, &ephemeron_waits_capacity, wanted * 2,
+                                  sizeof *ephemeron_waits) &&
+              gcx__ephemeron_have_dead(wanted);
 
   ephemeron_waits = waits;
-  ephemeron_dead = dead;
   return have;
 }
 
@@ -178,8 +116,8 @@ static bool ephemeron_have_index(size_t waits)
 
   while (((size_t)1 << bits) < waits * 2)
     bits++;
-  have = ephemeron_have(&memory, &ephemeron_index_capacity, (size_t)1 << bits,
-                        sizeof *ephemeron_index);
+  have = gcx__ephemeron_have(&memory, &ephemeron_index_capacity,
+                             (size_t)1 << bits, sizeof *ephemeron_index);
   ephemeron_index = memory;
   ephemeron_mask = ((uint32_t)1 << bits) - 1;
   ephemeron_shift = 64 - bits;
@@ -216,13 +154,13 @@ static struct ephemeron_place *ephemeron_find(const void *object)
 
 static void ephemeron_new(struct gcx__table *t, struct gcx__entry *e)
 {
-  struct ephemeron_wait *w = &ephemeron_waits[ephemeron_count];
+  struct gcx__ephemeron_wait *w = &ephemeron_waits[ephemeron_count];
 
   GCX_ASSERT(ephemeron_count < ephemeron_waits_capacity);
-  *w = (struct ephemeron_wait){
+  *w = (struct gcx__ephemeron_wait){
     .table = t,
     .entry = e,
-    .value = e != NULL ? ephemeron_base(e->value) : NULL,
+    .value = e != NULL ? gcx__ephemeron_base(e->value) : NULL,
   };
   ephemeron_count++;
 }
@@ -232,10 +170,10 @@ static void ephemeron_new(struct gcx__table *t, struct gcx__entry *e)
 static void ephemeron_chain(struct ephemeron_place *p, uint32_t number)
 {
   if ((p->wait & 1) == 0) {
-    struct ephemeron_wait *alone = &ephemeron_waits[ephemeron_count++];
+    struct gcx__ephemeron_wait *alone = &ephemeron_waits[ephemeron_count++];
 
     GCX_ASSERT(ephemeron_count <= ephemeron_waits_capacity);
-    *alone = (struct ephemeron_wait){ .value = (void *)p->wait };
+    *alone = (struct gcx__ephemeron_wait){ .value = (void *)p->wait };
     p->wait = (uintptr_t)ephemeron_count << 1 | 1;
   }
   ephemeron_waits[number - 1].next = (uint32_t)(p->wait >> 1);
@@ -244,7 +182,7 @@ static void ephemeron_chain(struct ephemeron_place *p, uint32_t number)
 
 static void ephemeron_enter(uint32_t number)
 {
-  struct ephemeron_wait *w = &ephemeron_waits[number - 1];
+  struct gcx__ephemeron_wait *w = &ephemeron_waits[number - 1];
   const void *object =
       GCX_REVEAL(w->entry != NULL ? w->entry->key : w->table->self);
   struct ephemeron_place *p = ephemeron_find(object);
@@ -273,8 +211,8 @@ static void ephemeron_open(struct gcx__marker *m, struct gcx__table *t)
     if (e->key == 0 || e->value == 0)
       continue;
     ephemeron_work.entries++;
-    if (ephemeron_key_is_marked(e)) {
-      ephemeron_mark(m, ephemeron_base(e->value));
+    if (gcx__ephemeron_key_is_marked(e)) {
+      ephemeron_mark(m, gcx__ephemeron_base(e->value));
     } else {
       ephemeron_work.waited++;
       ephemeron_new(t, e);
@@ -302,7 +240,7 @@ static void ephemeron_edges(struct gcx__marker *m, void *base)
     return;
   }
   for (number = (uint32_t)(wait >> 1); number != 0;) {
-    const struct ephemeron_wait *w = &ephemeron_waits[number - 1];
+    const struct gcx__ephemeron_wait *w = &ephemeron_waits[number - 1];
 
     number = w->next;
     if (w->table == NULL || w->entry != NULL)
@@ -317,14 +255,14 @@ static void ephemeron_keep(struct gcx__marker *m)
 {
   struct gcx__link *l;
 
-  EACH_TABLE(l)
+  GCX__EACH_TABLE(l)
   {
-    const struct gcx__entries *a = ephemeron_table(l)->entries;
+    const struct gcx__entries *a = gcx__ephemeron_table(l)->entries;
 
     for (uint32_t i = 0; a != NULL && i < a->used; i++)
       if (a->entry[i].key != 0 && a->entry[i].value != 0) {
-        ephemeron_mark(m, ephemeron_base(a->entry[i].key));
-        ephemeron_mark(m, ephemeron_base(a->entry[i].value));
+        ephemeron_mark(m, gcx__ephemeron_base(a->entry[i].key));
+        ephemeron_mark(m, gcx__ephemeron_base(a->entry[i].value));
       }
   }
 }
@@ -335,14 +273,14 @@ static void ephemeron_first_pass(struct gcx__marker *m)
   size_t waiting = 0;
   uint32_t waits;
 
-  EACH_TABLE(l)
+  GCX__EACH_TABLE(l)
   {
-    struct gcx__table *t = ephemeron_table(l);
+    struct gcx__table *t = gcx__ephemeron_table(l);
 
     t->visited = false;
     if (t->self == 0)
       continue;
-    if (ephemeron_table_is_marked(t)) {
+    if (gcx__ephemeron_table_is_marked(t)) {
       ephemeron_open(m, t);
     } else {
       ephemeron_new(t, NULL);
@@ -374,135 +312,6 @@ static void ephemeron_close(struct gcx__marker *m)
   ephemeron_closed = !ephemeron_blind;
 }
 
-/* ---- what is dead */
-
-static void ephemeron_add_dead(struct gcx__table *t, struct gcx__entry *e)
-{
-  GCX_ASSERT(ephemeron_dead_count < ephemeron_dead_capacity);
-  ephemeron_dead[ephemeron_dead_count++] =
-      (struct ephemeron_dead){ .table = t, .entry = e };
-}
-
-static void ephemeron_add_dead_table(struct gcx__table *t)
-{
-  struct gcx__entries *a = t->entries;
-
-  for (uint32_t i = 0; a != NULL && i < a->used; i++)
-    if (a->entry[i].key != 0 && a->entry[i].value != 0)
-      ephemeron_add_dead(t, &a->entry[i]);
-}
-
-static void ephemeron_list_dead(void)
-{
-  for (uint32_t i = 0; i < ephemeron_count; i++) {
-    const struct ephemeron_wait *w = &ephemeron_waits[i];
-
-    if (w->table == NULL)
-      continue;
-    if (w->entry == NULL) {
-      if (!w->table->visited)
-        ephemeron_add_dead_table(w->table);
-    } else if (!ephemeron_key_is_marked(w->entry)) {
-      ephemeron_add_dead(w->table, w->entry);
-    }
-  }
-}
-
-/* Key and table are marked: it would live. */
-static bool ephemeron_lives(const struct ephemeron_dead *d)
-{
-  return ephemeron_key_is_marked(d->entry) &&
-         ephemeron_table_is_marked(d->table);
-}
-
-static void ephemeron_dead_values(struct gcx__marker *m)
-{
-  if (!ephemeron_closed)
-    return;
-  ephemeron_list_dead();
-  for (size_t i = 0; i < ephemeron_dead_count; i++)
-    if (!ephemeron_dead[i].table->borrows)
-      ephemeron_mark(m, ephemeron_base(ephemeron_dead[i].entry->value));
-  gcx__marker_drain(m);
-  for (size_t i = 0; i < ephemeron_dead_count; i++) {
-    struct ephemeron_dead *d = &ephemeron_dead[i];
-
-    d->certainly = !d->table->borrows && ephemeron_lives(d);
-  }
-}
-
-/* ---- the end */
-
-static void ephemeron_end_entry(struct gcx__table *t, struct gcx__entry *e)
-{
-  __atomic_store_n(&e->value, 0, __ATOMIC_RELEASE);
-  __atomic_store_n(&e->key, 0, __ATOMIC_RELEASE);
-  t->ended++;
-}
-
-/* The value is marked, ephemeron_dead_values() has seen to that. */
-static void ephemeron_end(const struct ephemeron_dead *d)
-{
-  void *value = GCX_REVEAL(d->entry->value);
-
-  ephemeron_end_entry(d->table, d->entry);
-  if (!d->table->borrows && gcx__thing_is_base(value) &&
-      gcx__object_number(value) != 0)
-    gcx__termination_dispose_later(ephemeron_marker, value);
-}
-
-static void ephemeron_end_tables(void)
-{
-  struct gcx__link *l;
-
-  EACH_TABLE(l)
-  {
-    struct gcx__table *t = ephemeron_table(l);
-
-    if (t->self != 0 && !ephemeron_table_is_marked(t))
-      gcx__table_note_dead(t);
-  }
-}
-
-static void ephemeron_clear_long(void)
-{
-  if (!ephemeron_closed)
-    return;
-  for (size_t i = 0; i < ephemeron_dead_count; i++) {
-    const struct ephemeron_dead *d = &ephemeron_dead[i];
-
-    if (d->certainly || !ephemeron_lives(d))
-      ephemeron_end(d);
-  }
-  ephemeron_end_tables();
-}
-
-/* The collector frees what is unmarked, and there is no way to tell it not to. */
-static bool ephemeron_is_gone(const struct gcx__entry *e)
-{
-  const void *base = gcx__bdw_base(GCX_REVEAL(e->value));
-
-  return !ephemeron_key_is_marked(e) ||
-         (base != NULL && !gcx__bdw_is_marked(base));
-}
-
-static void ephemeron_forget(void)
-{
-  struct gcx__link *l;
-
-  EACH_TABLE(l)
-  {
-    struct gcx__table *t = ephemeron_table(l);
-    struct gcx__entries *a = t->entries;
-
-    for (uint32_t i = 0; a != NULL && i < a->used; i++)
-      if (a->entry[i].key != 0 && a->entry[i].value != 0 &&
-          ephemeron_is_gone(&a->entry[i]))
-        ephemeron_end_entry(t, &a->entry[i]);
-  }
-  ephemeron_end_tables();
-}
-
 /* ---- the phase */
 
 static void ephemeron_begin(void)
@@ -514,9 +323,21 @@ static void ephemeron_begin(void)
            ephemeron_index_capacity * sizeof *ephemeron_index);
   ephemeron_stop = GCX_MAX(ephemeron_stop, 1u); /* 0: never written */
   ephemeron_count = 0;
-  ephemeron_dead_count = 0;
+  gcx__ephemeron_begin_dead();
   ephemeron_closed = ephemeron_blind = false;
   memset(&ephemeron_work, 0, sizeof ephemeron_work);
+}
+
+static void ephemeron_dead_values(struct gcx__marker *m)
+{
+  if (ephemeron_closed)
+    gcx__ephemeron_find_dead(m, ephemeron_waits, ephemeron_count);
+}
+
+static void ephemeron_clear_long(void)
+{
+  if (ephemeron_closed)
+    gcx__ephemeron_end_dead(ephemeron_marker);
 }
 
 static bool ephemeron_any(void)
@@ -532,7 +353,7 @@ static const struct gcx__termination_steps ephemeron_steps = {
   .dead_values = ephemeron_dead_values,
   .clear_long = ephemeron_clear_long,
   .keep = ephemeron_keep,
-  .forget = ephemeron_forget,
+  .forget = gcx__ephemeron_forget,
   .after = gcx__table_trim,
 };
 
