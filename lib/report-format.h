@@ -24,6 +24,16 @@ struct gcx__report_totals {
 void gcx__report_text(struct gcx__out *o, const struct gcx_report *r);
 /* A line for each frame; how many addresses stayed module and offset. */
 size_t gcx__report_text_stack(struct gcx__out *o, uint32_t site);
+/* Between report-text.c and report-advice.c: a line's label; a labelled sentence,
+ * nothing if there is none; and the last lines. @raw: addresses of the stacks
+ * that stayed module and offset. */
+void gcx__report_text_label(struct gcx__out *o, const char *label);
+void gcx__report_text_sentence(struct gcx__out *o, const char *label,
+                               const char *s);
+void gcx__report_text_advice(struct gcx__out *o, const struct gcx_report *r);
+void gcx__report_text_more_stacks(struct gcx__out *o,
+                                  const struct gcx_report *r, size_t raw);
+void gcx__report_text_more(struct gcx__out *o, const struct gcx_report *r);
 void gcx__report_text_note(struct gcx__out *o, const char *note);
 void gcx__report_text_summary(struct gcx__out *o,
                               const struct gcx__report_totals *totals);
