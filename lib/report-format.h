@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report-format.h - what a report looks like; between report.c and the
+ * report-format.h - what a report looks like; between report-write.c and the
  *                   formats
  *
- * Each writes to a writer that report.c has set up; symbols have been looked up
+ * Each writes to a writer that is set up; symbols have been looked up
  * by then.
  */
 #ifndef GCX_REPORT_FORMAT_H

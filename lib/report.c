@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.c - what happens with a finding: handlers, log, counts, policy
+ * report.c - what happens with a finding: handlers, log, the end
  *
  * The only place that ends the process because of the program's mistakes.
  *
@@ -10,7 +10,7 @@
  *
  * Two gates:
  *  - report_lock is held while symbols are looked up and text is written, never
- *    while a handler runs. It also guards the buffer and the totals.
+ *    while a handler runs. It also guards the buffer and report-write.c.
  *  - report_claim is the thread that has a fatal finding, for ever. It is taken
  *    before the handlers are called; every other thread that comes here parks.
  *    It writes with report_lock held until the process is gone, so that its
@@ -28,14 +28,13 @@
 
 #include "handlers.h"
 #include "lock.h"
-#include "options.h"
 #include "platform.h"
-#include "report-format.h"
 #include "report-log.h"
+#include "report-policy.h"
+#include "report-write.h"
 #include "symbolize.h"
 
 #define REPORT_NOTE_BYTES 1024
-#define REPORT_MAX_NOTE_BYTES 128
 
 /* A visit of one thread, from gcx__report() until it returns. */
 struct report_visit {
@@ -48,210 +47,9 @@ static uint32_t report_claim; /* tid; see above */
 static __thread uint32_t report_depth
     __attribute__((tls_model("initial-exec")));
 
-/* Under report_lock. */
-static struct gcx__report_totals report_totals;
-static size_t report_written; /* findings, for max_reports */
-static bool report_said_max;
-
-static size_t report_counted; /* gcx__report_count() */
-
 /* What the claiming thread wants to say, until it is said. */
 static const struct gcx_report *report_unsaid;
 static size_t report_unsaid_count;
-
-const char *gcx__report_name(enum gcx__report_id id)
-{
-  static const char *const names[GCX_REPORT_ID_COUNT] = {
-    [GCX_REPORT_LEAK] = "GCX-LEAK",
-    [GCX_REPORT_USE_AFTER_DISPOSE] = "GCX-USE-AFTER-DISPOSE",
-    [GCX_REPORT_DOUBLE_DISPOSE] = "GCX-DOUBLE-DISPOSE",
-    [GCX_REPORT_FD_OWNER] = "GCX-FD-OWNER",
-    [GCX_REPORT_EXHAUSTED] = "GCX-EXHAUSTED",
-    [GCX_REPORT_OVER_RELEASE] = "GCX-OVER-RELEASE",
-    [GCX_REPORT_DOUBLE_FREE] = "GCX-DOUBLE-FREE",
-    [GCX_REPORT_BAD_POINTER] = "GCX-BAD-POINTER",
-    [GCX_REPORT_CORRUPT] = "GCX-CORRUPT",
-    [GCX_REPORT_FALSE] = "GCX-FALSE-REPORT",
-    [GCX_REPORT_UNDISPOSED] = "GCX-UNDISPOSED",
-    [GCX_REPORT_POOL_RETURN] = "GCX-POOL-RETURN",
-    [GCX_REPORT_POOL_OUTSTANDING] = "GCX-POOL-OUTSTANDING",
-    [GCX_REPORT_CRITICAL_ALLOC] = "GCX-CRITICAL-ALLOC",
-    [GCX_REPORT_FINALIZER_LEFT] = "GCX-FINALIZER-LEFT",
-    [GCX_REPORT_FINALIZER_CRASH] = "GCX-FINALIZER-CRASH",
-    [GCX_REPORT_SLOW_FINALIZER] = "GCX-SLOW-FINALIZER",
-  };
-  GCX_ASSERT(id < GCX_REPORT_ID_COUNT);
-  return names[id];
-}
-
-/* ------------------------------------------------------------------ policy */
-
-bool gcx__report_is_fatal(enum gcx__report_id id)
-{
-  switch (id) {
-  case GCX_REPORT_LEAK:
-    return gcx__opt.leak == GCX_LEAK_ABORT;
-  case GCX_REPORT_USE_AFTER_DISPOSE:
-  case GCX_REPORT_FD_OWNER:
-  case GCX_REPORT_OVER_RELEASE:
-  case GCX_REPORT_DOUBLE_FREE:
-  case GCX_REPORT_BAD_POINTER:
-  case GCX_REPORT_CORRUPT:
-  case GCX_REPORT_POOL_RETURN:
-  case GCX_REPORT_POOL_OUTSTANDING:
-  case GCX_REPORT_CRITICAL_ALLOC:
-  case GCX_REPORT_FINALIZER_LEFT:
-    return gcx__opt.misuse == GCX_MISUSE_FATAL;
-  case GCX_REPORT_DOUBLE_DISPOSE:
-    return gcx__opt.double_dispose == GCX_DOUBLE_FATAL;
-  case GCX_REPORT_EXHAUSTED:
-  case GCX_REPORT_FALSE:
-  case GCX_REPORT_UNDISPOSED:
-  case GCX_REPORT_FINALIZER_CRASH: /* the signal ends the process */
-  case GCX_REPORT_SLOW_FINALIZER:
-  case GCX_REPORT_ID_COUNT:
-    break;
-  }
-  return false;
-}
-
-/* Does a finding that the process survived make its exit status? Not under
- * leak=report, which changes nothing about the program. */
-static bool report_makes_status(enum gcx__report_id id)
-{
-  if (gcx__opt.leak == GCX_LEAK_REPORT)
-    return false;
-  if (id == GCX_REPORT_LEAK)
-    return gcx__opt.leak == GCX_LEAK_EXIT;
-  if (id == GCX_REPORT_UNDISPOSED)
-    return gcx__opt.leak == GCX_LEAK_EXIT || gcx__opt.leak == GCX_LEAK_ABORT;
-  return id != GCX_REPORT_FALSE && id != GCX_REPORT_EXHAUSTED &&
-         id != GCX_REPORT_SLOW_FINALIZER;
-}
-
-static bool report_is_ignored(const struct gcx_report *r)
-{
-  return r->id == GCX_REPORT_DOUBLE_DISPOSE &&
-         gcx__opt.double_dispose == GCX_DOUBLE_IGNORE;
-}
-
-static bool report_any_fatal(const struct gcx_report *reports, size_t n)
-{
-  for (size_t i = 0; i < n; i++)
-    if (gcx__report_is_fatal(reports[i].id))
-      return true;
-  return false;
-}
-
-size_t gcx__report_count(void)
-{
-  return __atomic_load_n(&report_counted, __ATOMIC_RELAXED);
-}
-
-static void report_count(const struct gcx_report *r)
-{
-  report_totals.findings[r->id]++;
-  report_totals.objects[r->id] += r->count;
-  report_totals.bytes[r->id] += r->total_bytes;
-  if (r->id == GCX_REPORT_LEAK) {
-    report_totals.indirect_objects += r->indirect_count;
-    report_totals.indirect_bytes += r->indirect_bytes;
-  }
-  if (report_makes_status(r->id))
-    __atomic_add_fetch(&report_counted, 1, __ATOMIC_RELAXED);
-}
-
-/* ----------------------------------------------------------------- writing */
-
-static bool report_is_json(void)
-{
-  return gcx__opt.format == GCX_FORMAT_JSON;
-}
-
-static void report_format(struct gcx__out *o, const struct gcx_report *r,
-                          bool json)
-{
-  if (json)
-    gcx__report_json(o, r);
-  else
-    gcx__report_text(o, r);
-}
-
-static void report_format_note(struct gcx__out *o, const char *note)
-{
-  if (report_is_json())
-    gcx__report_json_note(o, note);
-  else
-    gcx__report_text_note(o, note);
-}
-
-static void report_format_max(struct gcx__out *o)
-{
-  char note[REPORT_MAX_NOTE_BYTES];
-  struct gcx__out n;
-
-  if (report_said_max)
-    return;
-  report_said_max = true;
-  gcx__out_init(&n, -1, note, sizeof(note));
-  gcx__out_fmt(&n, "more findings are counted, not shown (max_reports=%llu)",
-               (unsigned long long)gcx__opt.max_reports);
-  report_format_note(o, note);
-}
-
-/* Each finding leaves in one write if it fits the buffer. @must: the limit of
- * max_reports does not count. */
-static void report_write(struct gcx__out *o, const struct gcx_report *r,
-                         bool must)
-{
-  report_count(r);
-  if (gcx__opt.max_reports != 0 && report_written >= gcx__opt.max_reports &&
-      !must) {
-    report_format_max(o);
-    return;
-  }
-  report_written++;
-  report_format(o, r, report_is_json());
-  (void)gcx__out_flush(o);
-}
-
-/* If @fatal, at least one finding that is. */
-static void report_write_all(const struct gcx_report *reports, size_t n,
-                             bool fatal)
-{
-  struct gcx__report_log l;
-  bool must = fatal;
-
-  gcx__report_log_begin(&l);
-  for (size_t i = 0; i < n; i++) {
-    bool is_fatal = gcx__report_is_fatal(reports[i].id);
-
-    if (report_is_ignored(&reports[i]))
-      continue;
-    report_write(&l.out, &reports[i], must && is_fatal);
-    must = must && !is_fatal;
-  }
-  gcx__report_log_end(&l);
-}
-
-/* With report_lock. */
-static void report_write_summary(void)
-{
-  struct gcx__report_log l;
-  size_t findings = 0;
-
-  for (size_t id = 0; id < GCX_REPORT_ID_COUNT; id++)
-    findings += report_totals.findings[id];
-  if (findings == 0)
-    return;
-  gcx__report_log_begin(&l);
-  if (report_is_json())
-    gcx__report_json_summary(&l.out, &report_totals);
-  else
-    gcx__report_text_summary(&l.out, &report_totals);
-  gcx__report_log_end(&l);
-  memset(&report_totals, 0, sizeof(report_totals));
-}
 
 /* ------------------------------------------------------------------- fatal */
 
@@ -299,9 +97,9 @@ GCX_NORETURN static void report_finish(const struct gcx_report *reports,
                                        size_t n)
 {
   report_unsaid = NULL;
-  report_write_all(reports, n, true);
+  gcx__report_write_all(reports, n, true);
   report_point_to_log(reports, n);
-  report_write_summary();
+  gcx__report_write_summary();
   report_abort();
 }
 
@@ -380,7 +178,7 @@ static void report_tell_program(const struct gcx_report *reports, size_t n)
 {
   report_depth++;
   for (size_t i = 0; i < n; i++) {
-    if (report_is_ignored(&reports[i]))
+    if (gcx__report_is_ignored(&reports[i]))
       continue;
     if (report_depth == 1)
       gcx__handlers_call(&reports[i]);
@@ -391,10 +189,10 @@ static void report_tell_program(const struct gcx_report *reports, size_t n)
 
 void gcx__report(const struct gcx_report *reports, size_t n, bool fatal_allowed)
 {
-  bool fatal = fatal_allowed && report_any_fatal(reports, n);
+  bool fatal = fatal_allowed && gcx__report_any_fatal(reports, n);
   struct report_visit v;
 
-  if (n == 0 || (n == 1 && report_is_ignored(reports)))
+  if (n == 0 || (n == 1 && gcx__report_is_ignored(reports)))
     return;
   if (report_is_mine())
     report_recursion(gcx__report_name(reports[0].id));
@@ -409,7 +207,7 @@ void gcx__report(const struct gcx_report *reports, size_t n, bool fatal_allowed)
   report_symbolize(reports, n);
   if (fatal)
     report_finish(reports, n);
-  report_write_all(reports, n, false);
+  gcx__report_write_all(reports, n, false);
   gcx__unlock(&report_lock);
   report_leave(&v);
 }
@@ -420,7 +218,7 @@ void gcx__report_summary(void)
 
   report_enter(&v);
   gcx__lock(&report_lock);
-  report_write_summary();
+  gcx__report_write_summary();
   gcx__unlock(&report_lock);
   report_leave(&v);
 }
@@ -441,7 +239,7 @@ void gcx__report_note(const char *fmt, ...)
   report_enter(&v);
   gcx__lock(&report_lock);
   gcx__report_log_begin(&l);
-  report_format_note(&l.out, note);
+  gcx__report_format_note(&l.out, note);
   gcx__report_log_end(&l);
   gcx__unlock(&report_lock);
   report_leave(&v);
@@ -498,7 +296,7 @@ int gcx_report_print(const struct gcx_report *r, int fd, int format)
   gcx__lock(&report_lock);
   report_symbolize(r, 1);
   gcx__report_log_borrow(&o, fd);
-  report_format(&o, r, format == GCX_FORMAT_JSON);
+  gcx__report_format(&o, r, format == GCX_FORMAT_JSON);
   written = gcx__out_flush(&o);
   gcx__unlock(&report_lock);
   report_leave(&v);
@@ -519,10 +317,7 @@ void gcx__report_init(void)
 void gcx__report_after_fork(void)
 {
   gcx__symbolize_after_fork();
-  memset(&report_totals, 0, sizeof(report_totals));
+  gcx__report_write_after_fork();
   report_claim = 0;
   report_unsaid = NULL;
-  report_written = 0;
-  report_said_max = false;
-  report_counted = 0;
 }
