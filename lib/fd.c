@@ -210,14 +210,14 @@ static const char *fd_owner_name(uint32_t owner)
   return names[owner < GCX_ARRAY_LENGTH(names) ? owner : 0];
 }
 
-static void fd_report(int fd, const struct fd_entry *e, uint32_t site,
-                      const char *what, const char *whose)
+static void fd_report(const char *function, int fd, const struct fd_entry *e,
+                      uint32_t site, const char *what, const char *whose)
 {
   struct gcx_report r = { .id = GCX_REPORT_FD_OWNER, .count = 1 };
   struct gcx__out o;
 
   gcx__out_init(&o, -1, r.detail, sizeof r.detail);
-  gcx__out_fmt(&o, "close(%d): %s%s", fd, what, whose);
+  gcx__out_fmt(&o, "%s(%d): %s%s", function, fd, what, whose);
   gcx__describe_fd(fd, r.description, sizeof r.description);
   r.birth_site = e->open_site;
   r.birth_ms = e->open_ms;
@@ -261,16 +261,26 @@ int gcx__fd_close(int fd, const struct gcx__frame *start)
     return close(fd);
   site = gcx__fd_site(start);
   if (!sweep && fd_is_owned(fd, e))
-    fd_report(fd, e, site, "it belongs to ", fd_owner_name(e->owner));
+    fd_report("close", fd, e, site, "it belongs to ", fd_owner_name(e->owner));
   if (before == FD_OPEN)
     gcx__fd_closing(fd, site);
   result = close(fd);
   saved = errno;
   if (result < 0 && saved == EBADF && !sweep && before == FD_CLOSED &&
       fd_state(e) == FD_CLOSED)
-    fd_report(fd, e, site, "it has been closed already", "");
+    fd_report("close", fd, e, site, "it has been closed already", "");
   errno = saved;
   return result;
+}
+
+void gcx__fd_not_a_stream(int fd, const char *function,
+                          const struct gcx__frame *start)
+{
+  static const struct fd_entry unknown;
+  const struct fd_entry *e = fd_entry(fd, false);
+
+  fd_report(function, fd, e != NULL ? e : &unknown, gcx__fd_site(start),
+            "a descriptor, and no FILE or DIR", "");
 }
 
 void gcx__fd_closed_range(uint32_t first, uint32_t last, uint32_t site)

@@ -31,6 +31,10 @@ void gcx__fd_closing(int fd, uint32_t site);
 /* close() of a program. Reports what is not the program's to close. */
 int gcx__fd_close(int fd, const struct gcx__frame *start);
 
+/* The program gave @fd to @function, which wants a stream. */
+void gcx__fd_not_a_stream(int fd, const char *function,
+                          const struct gcx__frame *start);
+
 /* All in [first, last] were closed by one call. */
 void gcx__fd_closed_range(uint32_t first, uint32_t last, uint32_t site);
 

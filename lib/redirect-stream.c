@@ -46,7 +46,7 @@ FILE *gcx_redirect_freopen(const char *path, const char *mode, FILE *f)
   FILE *again;
 
   if (f != NULL)
-    gcx__stream_closing(f, fileno(f), &start);
+    (void)gcx__stream_closing(f, fileno(f), &start);
   again = freopen(path, mode, f);
   return again == NULL || fileno(again) <= 2
              ? again
@@ -71,22 +71,42 @@ FILE *gcx_redirect_tmpfile(void)
   return stream_opened(f, GCX_STREAM_FILE, &start);
 }
 
+/* Page 0 holds no stream: a number that got here by a cast. It is libc's affair
+ * what comes of it, as without gcx. */
+static bool stream_is_number(const void *stream)
+{
+  return (uintptr_t)stream < 4096;
+}
+
+static size_t stream_closing(FILE *f, const char *function,
+                             const struct gcx__frame *start)
+{
+  if (f == NULL)
+    return 0;
+  if (!stream_is_number(f))
+    return gcx__stream_closing(f, fileno(f), start);
+  gcx__fd_not_a_stream((int)(uintptr_t)f, function, start);
+  return 0;
+}
+
 int gcx_redirect_fclose(FILE *f)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
+  size_t bytes = stream_closing(f, "fclose", &start);
+  int result = fclose(f);
 
-  if (f != NULL)
-    gcx__stream_closing(f, fileno(f), &start);
-  return fclose(f);
+  gcx__stream_wipe(bytes);
+  return result;
 }
 
 int gcx_redirect_pclose(FILE *f)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
+  size_t bytes = stream_closing(f, "pclose", &start);
+  int result = pclose(f);
 
-  if (f != NULL)
-    gcx__stream_closing(f, fileno(f), &start);
-  return pclose(f);
+  gcx__stream_wipe(bytes);
+  return result;
 }
 
 static DIR *stream_opened_dir(DIR *d, const struct gcx__frame *start)
@@ -123,6 +143,9 @@ int gcx_redirect_closedir(DIR *d)
     errno = EINVAL;
     return -1;
   }
-  gcx__stream_closing(d, dirfd(d), &start);
+  if (stream_is_number(d))
+    gcx__fd_not_a_stream((int)(uintptr_t)d, "closedir", &start);
+  else
+    (void)gcx__stream_closing(d, dirfd(d), &start);
   return closedir(d);
 }

@@ -61,7 +61,9 @@ static size_t scan_chain_count;
 static struct scan_hole *scan_holes;
 static size_t scan_hole_count;
 static uintptr_t *scan_piece;
-static uintptr_t scan_low, scan_span;
+/* Complement of where the lowest one begins: this variable is searched, too. */
+static uintptr_t scan_low_hidden;
+static uintptr_t scan_span;
 static uintptr_t scan_main_sp; /* 0: unknown */
 static bool scan_whole;
 static bool scan_done;      /* in this stop */
@@ -118,6 +120,8 @@ static void scan_hit(uintptr_t word, uintptr_t at)
 
 static void scan_words(uintptr_t low, uintptr_t high, void *unused)
 {
+  uintptr_t first = ~scan_low_hidden;
+
   (void)unused;
   low = (low + 7) & ~(uintptr_t)7;
   while (low + sizeof(uintptr_t) <= high) {
@@ -125,7 +129,7 @@ static void scan_words(uintptr_t low, uintptr_t high, void *unused)
     size_t got = gcx__maps_copy(scan_piece, low, bytes);
 
     for (size_t i = 0; i < got / sizeof(uintptr_t); i++)
-      if (GCX_UNLIKELY(scan_piece[i] - scan_low < scan_span))
+      if (GCX_UNLIKELY(scan_piece[i] - first < scan_span))
         scan_hit(scan_piece[i], low + i * sizeof(uintptr_t));
     /* What can't be read holds nothing for the program either. */
     low += got >= sizeof(uintptr_t)
@@ -338,8 +342,8 @@ static bool scan_search(uintptr_t sp, const uintptr_t *registers, size_t n)
   if (!scan_libc())
     return false;
   scan_sort_blocks();
-  scan_low = scan_blocks[0].low;
-  scan_span = scan_blocks[scan_count - 1].high - scan_low;
+  scan_low_hidden = ~scan_blocks[0].low;
+  scan_span = scan_blocks[scan_count - 1].high - scan_blocks[0].low;
   scan_whole = true;
   scan_stacks(sp);
   for (size_t i = 0; i < n; i++)

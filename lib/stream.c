@@ -19,6 +19,8 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "alloc.h"
 #include "describe.h"
@@ -70,7 +72,8 @@ static struct stream_slot *stream_find_locked(uintptr_t address)
 }
 
 /* Off the table; the record of its stand-in, which *@ret_keep holds. */
-static uint32_t stream_take_locked(uintptr_t address, void **ret_keep)
+static uint32_t stream_take_locked(uintptr_t address, void **ret_keep,
+                                   size_t *ret_bytes)
 {
   struct stream_slot *s = stream_find_locked(address);
   const struct stream_stand_in *p;
@@ -78,6 +81,7 @@ static uint32_t stream_take_locked(uintptr_t address, void **ret_keep)
   if (s == NULL)
     return 0;
   *ret_keep = gcx__record_object(s->number);
+  *ret_bytes = s->bytes;
   p = *ret_keep;
   __atomic_store_n(&s->hidden, STREAM_GONE, __ATOMIC_RELEASE);
   stream_count--;
@@ -85,12 +89,13 @@ static uint32_t stream_take_locked(uintptr_t address, void **ret_keep)
   return p != NULL && p->hidden == ~address ? s->number : 0;
 }
 
-static uint32_t stream_take(const void *stream, void **ret_keep)
+static uint32_t stream_take(const void *stream, void **ret_keep,
+                            size_t *ret_bytes)
 {
   uint32_t number;
 
   gcx__lock(&stream_lock);
-  number = stream_take_locked((uintptr_t)stream, ret_keep);
+  number = stream_take_locked((uintptr_t)stream, ret_keep, ret_bytes);
   gcx__unlock(&stream_lock);
   return number;
 }
@@ -100,12 +105,14 @@ static bool stream_put(const void *stream, uint32_t number, uint32_t bytes)
   uintptr_t address = (uintptr_t)stream;
   uint32_t i = stream_hash(address);
   void *stale = NULL;
+  size_t stale_bytes;
   bool put = false;
 
   gcx__lock(&stream_lock);
   if (stream_slots == NULL)
     stream_slots = gcx__vm_map(STREAM_SLOTS * sizeof *stream_slots);
-  (void)stream_take_locked(address, &stale); /* closed behind our back */
+  /* closed behind our back */
+  (void)stream_take_locked(address, &stale, &stale_bytes);
   if (stream_slots != NULL && stream_count < GCX__STREAMS_MAX) {
     while (stream_slots[i % STREAM_SLOTS].hidden != STREAM_FREE &&
            stream_slots[i % STREAM_SLOTS].hidden != STREAM_GONE)
@@ -122,6 +129,8 @@ static bool stream_put(const void *stream, uint32_t number, uint32_t bytes)
   return put;
 }
 
+/* The last word of a block is where malloc's next one begins: its lists of free
+ * blocks point there. */
 size_t gcx__stream_list(struct gcx__stream_block *to, size_t max)
 {
   size_t n = 0;
@@ -135,10 +144,11 @@ size_t gcx__stream_list(struct gcx__stream_block *to, size_t max)
     if (hidden == STREAM_FREE || hidden == STREAM_GONE)
       continue;
     p = gcx__record_object(s->number);
-    if (p == NULL || p->hidden != hidden)
+    if (p == NULL || p->hidden != hidden || s->bytes < sizeof(uintptr_t))
       continue;
     to[n++] = (struct gcx__stream_block){ .low = ~hidden,
-                                          .high = ~hidden + s->bytes,
+                                          .high = ~hidden + s->bytes -
+                                                  sizeof(uintptr_t),
                                           .stand_in = (void *)(uintptr_t)p,
                                           .seen = p->kind == GCX_STREAM_PIPE };
   }
@@ -174,11 +184,15 @@ static int stream_dispose(void *obj)
 {
   const struct stream_stand_in *p = obj;
   void *keep = NULL;
+  size_t bytes = 0;
+  int result;
 
-  if (p->hidden == 0 || stream_take(GCX_REVEAL(p->hidden), &keep) == 0)
+  if (p->hidden == 0 || stream_take(GCX_REVEAL(p->hidden), &keep, &bytes) == 0)
     return 0;
   gcx__fd_closing(stream_fd(p), gcx__lifecycle_site());
-  return stream_end(p) == 0 ? 0 : -errno;
+  result = stream_end(p) == 0 ? 0 : -errno;
+  gcx__stream_wipe(bytes);
+  return result;
 }
 
 static void stream_finalize(void *obj)
@@ -240,11 +254,30 @@ void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
   GCX_KEEP(p);
 }
 
-void gcx__stream_closing(const void *stream, int fd,
-                         const struct gcx__frame *start)
+/* libc's list runs through the FILEs themselves, each pointing to the one opened
+ * before it: in memory that has been freed that word would hold a lost stream for
+ * as long as nobody uses the memory again. What libc's malloc gives out first is
+ * what this thread has freed last. */
+void gcx__stream_wipe(size_t bytes)
+{
+  int saved = errno;
+  void *p = bytes != 0 ? malloc(bytes) : NULL;
+
+  if (p != NULL) {
+    __asm__("" : "+r"(p)); /* no calloc(), which would take another block */
+    memset(p, 0, bytes);
+    GCX_KEEP(p);
+    free(p);
+  }
+  errno = saved;
+}
+
+size_t gcx__stream_closing(const void *stream, int fd,
+                           const struct gcx__frame *start)
 {
   void *keep = NULL;
-  uint32_t number = stream_take(stream, &keep);
+  size_t bytes = 0;
+  uint32_t number = stream_take(stream, &keep, &bytes);
   uint32_t site = gcx__fd_site(start);
 
   gcx__fd_closing(fd, site);
@@ -253,4 +286,5 @@ void gcx__stream_closing(const void *stream, int fd,
     (void)gcx__lifecycle_end(number, GCX_END_DISCARD, site, NULL);
   }
   GCX_KEEP(keep);
+  return bytes;
 }

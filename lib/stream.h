@@ -18,9 +18,13 @@ enum gcx__stream_kind {
 void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
                         const struct gcx__frame *start);
 
-/* The program closes it: what is known of it ends, before libc's call. */
-void gcx__stream_closing(const void *stream, int fd,
-                         const struct gcx__frame *start);
+/* The program closes it: what is known of it ends, before libc's call. Its size
+ * in bytes, 0 if it was not followed. */
+size_t gcx__stream_closing(const void *stream, int fd,
+                           const struct gcx__frame *start);
+
+/* After libc's call: its memory is free now and points to other streams. */
+void gcx__stream_wipe(size_t bytes);
 
 /* One open stream, as a stop sees it. */
 struct gcx__stream_block {

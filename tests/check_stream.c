@@ -98,10 +98,53 @@ START_TEST(test_lost_files_are_found)
 
     lose_files(LOST);
     ck_assert_uint_ge(objects_found(), (size_t)ENOUGH);
-    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 1);
+    ck_assert_uint_ge(seen->findings[GCX_REPORT_LEAK], 1);
     ck_assert_str_eq(seen->last.type_name, "FILE");
     ck_assert_ptr_nonnull(strstr(seen->last.description, "/etc/passwd"));
     ck_assert_uint_ne(seen->last.birth_site, 0);
+  }
+END_TEST
+
+/* The only stream of its process; libc's FILE points to the one opened before it,
+ * also when it has been freed. */
+static void loses_one(void *arg)
+{
+  lose_files(1);
+  if (*(const int *)arg != 0)
+    ck_assert_int_eq(gcx_redirect_fclose(opened()), 0);
+  _exit((int)objects_found());
+}
+
+START_TEST(test_a_single_lost_file)
+  {
+    int found = 0;
+
+    for (int i = 0; i < 10; i++)
+      found += WEXITSTATUS(death_run(loses_one, &_i)->status) == 1;
+    ck_assert_int_ge(found, 7);
+  }
+END_TEST
+
+static void closes_a_number(void *arg)
+{
+  int fd = gcx_redirect_open("/etc/passwd", O_RDONLY);
+
+  gcx__opt.misuse = GCX_MISUSE_FATAL;
+  if (*(const int *)arg != 0)
+    (void)gcx_redirect_closedir((DIR *)(intptr_t)fd);
+  else
+    (void)gcx_redirect_fclose((FILE *)(intptr_t)fd);
+}
+
+START_TEST(test_a_descriptor_is_no_stream)
+  {
+    const struct death *d =
+        death_demand_abort(closes_a_number, &_i, "GCX-FD-OWNER");
+
+    ck_assert_ptr_nonnull(
+        strstr(d->err, "): a descriptor, and no FILE or DIR"));
+    ck_assert_ptr_nonnull(strstr(d->err, _i != 0 ? "closedir(" : "fclose("));
+    ck_assert_ptr_nonnull(strstr(d->err, "/etc/passwd"));
   }
 END_TEST
 
@@ -111,7 +154,7 @@ START_TEST(test_lost_directories_are_found)
 
     lose_dirs(LOST);
     ck_assert_uint_ge(objects_found(), (size_t)ENOUGH);
-    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 1);
+    ck_assert_uint_ge(seen->findings[GCX_REPORT_LEAK], 1);
     ck_assert_str_eq(seen->last.type_name, "DIR");
   }
 END_TEST
@@ -313,6 +356,8 @@ static Suite *stream_suite(void)
   tcase_add_test(c, test_like_the_c_librarys);
   tcase_add_test(c, test_a_stream_of_somebody_else);
   tcase_add_test(c, test_lost_files_are_found);
+  tcase_add_loop_test(c, test_a_single_lost_file, 0, 2);
+  tcase_add_loop_test(c, test_a_descriptor_is_no_stream, 0, 2);
   tcase_add_test(c, test_lost_directories_are_found);
   tcase_add_test(c, test_lost_ones_are_closed);
   tcase_add_test(c, test_it_stops_the_program);

@@ -472,7 +472,7 @@ static void *tells_its_cache(void *arg)
 
 static void run_caches_are_used_again(void)
 {
-  struct gcx__cells *seen[CACHES_MOST], *mine;
+  struct gcx__cells *seen[CACHES_MOST] = { NULL }, *mine = NULL;
   size_t count = 0;
 
   for (size_t i = 0; i < IN_TURN; i++) {
