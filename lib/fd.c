@@ -364,7 +364,9 @@ static bool fd_is_left(uint32_t fd)
 static size_t fd_report_left(uint32_t first, uint32_t high)
 {
   const struct fd_entry *e = &fd_entries[first];
-  struct gcx_report r = { .id = GCX_REPORT_UNDISPOSED, .type_name = "fd" };
+  struct gcx_report r = { .id = GCX_REPORT_UNDISPOSED,
+                          .type_name = "fd",
+                          .ended_by = "close" };
 
   for (uint32_t fd = first; fd < high; fd++)
     r.count += fd_entries[fd].open_site == e->open_site && fd_is_left(fd);

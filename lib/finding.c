@@ -150,7 +150,7 @@ static void finding_fill(struct gcx_report *r, uint32_t stop)
   r->use_site = 0;
   gcx__misuse_describe(r, number);
   r->count = count;
-  r->total_bytes = total;
+  r->total_bytes = r->ended_by == NULL ? total : 0;
   finding_window(r, stop);
 }
 

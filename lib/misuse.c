@@ -57,6 +57,9 @@ static void misuse_call_describe(struct gcx_report *r, uint32_t number)
     }
 }
 
+void (*gcx__misuse_on_stand_in)(struct gcx_report *r,
+                                const struct gcx_type *type);
+
 void gcx__misuse_identify(struct gcx_report *r, uint32_t number)
 {
   const struct gcx__record *rec = gcx__record_at(number);
@@ -74,6 +77,8 @@ void gcx__misuse_identify(struct gcx_report *r, uint32_t number)
   gcx__thread_name(rec->tid, r->birth_thread, sizeof r->birth_thread);
   misuse_touches(r, number);
   r->is_lent = (gcx__record_state(number) & GCX_FLAG_POOLED) != 0;
+  if (type != NULL && gcx__misuse_on_stand_in != NULL)
+    gcx__misuse_on_stand_in(r, type);
 }
 
 void gcx__misuse_describe(struct gcx_report *r, uint32_t number)

@@ -28,6 +28,11 @@ static inline uint32_t gcx__misuse_object(const void *p, const char *function,
 /* Fill what is known about @number: type, size, birth, touches, description. */
 void gcx__misuse_describe(struct gcx_report *r, uint32_t number);
 
+/* Of a type whose objects stand for something of libc's: what it is, instead.
+ * NULL: nobody makes such. */
+extern void (*gcx__misuse_on_stand_in)(struct gcx_report *r,
+                                       const struct gcx_type *type);
+
 /* The same without a call of the program's. */
 void gcx__misuse_identify(struct gcx_report *r, uint32_t number);
 

@@ -121,7 +121,8 @@ void gcx__report_text_more_stacks(struct gcx__out *o,
 
 void gcx__report_text_more(struct gcx__out *o, const struct gcx_report *r)
 {
-  if (r->id == GCX_REPORT_LEAK && r->touches == 0 && !r->is_block)
+  if (r->id == GCX_REPORT_LEAK && r->touches == 0 && !r->is_block &&
+      r->ended_by == NULL)
     gcx__report_text_sentence(
         o, "more",
         "gcx_touch(p, \"hint\") and gcx_breadcrumb(\"...\") in the "
@@ -137,6 +138,22 @@ void gcx__report_text_more(struct gcx__out *o, const struct gcx_report *r)
                                                     : "misuse=report");
 }
 
+/* Of a stream or a descriptor. */
+static void advice_ended(struct gcx__out *o, const struct gcx_report *r)
+{
+  char text[160];
+  struct gcx__out to;
+
+  gcx__out_init(&to, -1, text, sizeof text);
+  gcx__out_fmt(&to,
+               r->id == GCX_REPORT_LEAK
+                   ? "call %s() on every path that gives up the last pointer "
+                     "to it"
+                   : "call %s() before the process exits",
+               r->ended_by);
+  gcx__report_text_sentence(o, "do", text);
+}
+
 void gcx__report_text_advice(struct gcx__out *o, const struct gcx_report *r)
 {
   gcx__report_text_sentence(o, "cause", advice_causes[r->id]);
@@ -145,6 +162,9 @@ void gcx__report_text_advice(struct gcx__out *o, const struct gcx_report *r)
         o, "do",
         "look at the finding of what held it; dispose the holder, "
         "which must dispose or own (gcx_own) what it holds");
+  else if (r->ended_by != NULL &&
+           (r->id == GCX_REPORT_LEAK || r->id == GCX_REPORT_UNDISPOSED))
+    advice_ended(o, r);
   else if (r->finalized)
     gcx__report_text_sentence(
         o, "do",
@@ -158,7 +178,8 @@ void gcx__report_text_advice(struct gcx__out *o, const struct gcx_report *r)
             ? advice_block_remedies[r->id]
         : r->id == GCX_REPORT_LEAK && r->is_lent ? advice_remedy_lent
                                                  : advice_remedies[r->id]);
-  if (r->id == GCX_REPORT_LEAK && gcx__opt.roots == GCX_ROOTS_STRICT)
+  if (r->id == GCX_REPORT_LEAK && gcx__opt.roots == GCX_ROOTS_STRICT &&
+      r->ended_by == NULL)
     gcx__report_text_sentence(
         o, "or",
         "it is still in use, held by memory of malloc(): "

@@ -155,6 +155,17 @@ static const char *text_event(const struct gcx_report *r)
                                                  : text_events[r->id];
 }
 
+/* "lost without fclose": it is no object of gcx's, and has no size to speak of. */
+static void text_event_of_ended(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->id == GCX_REPORT_LEAK)
+    gcx__out_fmt(o, " lost without %s\n", r->ended_by);
+  else
+    gcx__out_fmt(o, " %s\n",
+                 r->id == GCX_REPORT_UNDISPOSED ? "still open at exit"
+                                                : text_event(r));
+}
+
 static void text_headline(struct gcx__out *o, const struct gcx_report *r)
 {
   if (text_is_about_a_pointer(r)) {
@@ -174,6 +185,10 @@ static void text_headline(struct gcx__out *o, const struct gcx_report *r)
     return;
   }
   text_objects(o, GCX_MAX(r->count, (size_t)1), r);
+  if (r->ended_by != NULL) {
+    text_event_of_ended(o, r);
+    return;
+  }
   gcx__out_text(o, " (");
   text_bytes(o, r->count > 1 ? r->total_bytes : r->bytes);
   gcx__out_fmt(o, ") %s\n", text_event(r));
@@ -193,8 +208,10 @@ static void text_what(struct gcx__out *o, const struct gcx_report *r)
   gcx__report_text_label(o,
                          r->id == GCX_REPORT_BAD_POINTER ? "inside" : "what");
   text_foreign(o, r->type_name != NULL ? r->type_name : "plain memory");
-  gcx__out_text(o, ", ");
-  text_bytes(o, r->bytes);
+  if (r->ended_by == NULL) {
+    gcx__out_text(o, ", ");
+    text_bytes(o, r->bytes);
+  }
   if (r->id != GCX_REPORT_BAD_POINTER && r->object != NULL)
     gcx__out_fmt(o, " at %p", r->object);
   if (n > 1)
@@ -261,9 +278,10 @@ static size_t text_birth(struct gcx__out *o, const struct gcx_report *r)
 {
   if (r->birth_site == 0 && r->birth_tid == 0)
     return 0;
-  gcx__report_text_label(o, text_is_no_object(r) ? "opened"
-                            : r->is_lent         ? "taken"
-                                                 : "born");
+  gcx__report_text_label(o, text_is_no_object(r) || r->ended_by != NULL
+                                ? "opened"
+                            : r->is_lent ? "taken"
+                                         : "born");
   text_time(o, r->birth_ms);
   gcx__out_text(o, " after start");
   if (r->birth_tid != 0)
@@ -356,9 +374,11 @@ void gcx__report_text_note(struct gcx__out *o, const char *note)
 static void text_total_objects(struct gcx__out *o, enum gcx__report_id id,
                                const struct gcx__report_totals *t)
 {
-  gcx__out_fmt(o, "%zu object%s, ", t->objects[id],
-               text_plural(t->objects[id]));
-  text_bytes(o, t->bytes[id]);
+  gcx__out_fmt(o, "%zu object%s", t->objects[id], text_plural(t->objects[id]));
+  if (t->bytes[id] > 0) {
+    gcx__out_text(o, ", ");
+    text_bytes(o, t->bytes[id]);
+  }
   gcx__out_fmt(o, " %s in %zu finding%s (%s)",
                id == GCX_REPORT_LEAK ? "lost" : "not disposed at exit",
                t->findings[id], text_plural(t->findings[id]),

@@ -59,6 +59,8 @@ struct gcx_report {
   enum gcx__report_id id;
   const char *type_name; /* NULL: plain memory */
   bool is_block;         /* memory of a redirected malloc() */
+  const char *ended_by;  /* "fclose": no object of gcx's, but a stream of libc's
+                            or a descriptor, which that function ends */
   const void *object;    /* one of them; the pointer in question */
   size_t bytes;          /* size of that one */
   size_t count;          /* objects of this finding, direct ones */

@@ -27,6 +27,7 @@
 #include "fd.h"
 #include "lifecycle.h"
 #include "lock.h"
+#include "misuse.h"
 #include "options.h"
 #include "vm.h"
 
@@ -214,6 +215,23 @@ static const struct gcx_type stream_types[] = { STREAM_TYPE("FILE"),
                                                 STREAM_TYPE("FILE of popen"),
                                                 STREAM_TYPE("DIR") };
 
+/* To the reader it is the stream; the stand-in's size says nothing. */
+static void stream_identify(struct gcx_report *r, const struct gcx_type *type)
+{
+  static const char *const ended_by[] = { [GCX_STREAM_FILE] = "fclose",
+                                          [GCX_STREAM_PIPE] = "pclose",
+                                          [GCX_STREAM_DIR] = "closedir" };
+  const struct stream_stand_in *p = r->object;
+
+  for (size_t kind = 0; kind < GCX_ARRAY_LENGTH(stream_types); kind++)
+    if (type == &stream_types[kind]) {
+      r->ended_by = ended_by[kind];
+      r->object = p != NULL && p->hidden != 0 ? GCX_REVEAL(p->hidden) : NULL;
+      r->bytes = 0;
+      r->total_bytes = 0;
+    }
+}
+
 static enum gcx__fd_owner stream_owner(enum gcx__stream_kind kind)
 {
   return kind == GCX_STREAM_DIR ? GCX_FD_DIR : GCX_FD_LIBC;
@@ -239,6 +257,7 @@ void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
     p = gcx__alloc_typed(&stream_types[kind], 0, 0, start);
   if (p != NULL) {
     gcx__fd_libc_has = stream_has;
+    gcx__misuse_on_stand_in = stream_identify;
     p->hidden = GCX_HIDE(stream);
     p->kind = kind;
     number = gcx__object_number(p);

@@ -385,6 +385,7 @@ START_TEST(test_what_is_left_at_exit)
     ck_assert_uint_eq(left, 3);
     ck_assert_uint_eq(seen->findings[GCX_REPORT_UNDISPOSED], 1);
     ck_assert_uint_eq(seen->last.count, 3);
+    ck_assert_str_eq(seen->last.ended_by, "close");
     ck_assert_ptr_nonnull(strstr(seen->last.description, "/dev/null"));
     for (int i = 0; i < 3; i++)
       ck_assert_int_eq(gcx_redirect_close(fds[i]), 0);

@@ -272,6 +272,63 @@ START_TEST(test_fd_owner_text)
   }
 END_TEST
 
+/* A stream or a descriptor: neither size nor gcx_dispose() are its own. */
+static struct gcx_report ended_report(enum gcx__report_id id, const char *type,
+                                      const char *ended_by)
+{
+  struct gcx_report r = conn_report(id);
+
+  r.type_name = type;
+  r.ended_by = ended_by;
+  r.bytes = 0;
+  r.total_bytes = 0;
+  (void)snprintf(r.description, sizeof r.description, "fd 5: /etc/hosts");
+  return r;
+}
+
+START_TEST(test_lost_stream_text)
+  {
+    struct gcx_report r = ended_report(GCX_REPORT_LEAK, "FILE", "fclose");
+
+    r.count = 3;
+    text_is(&r,
+            "==PID== gcx: GCX-LEAK: 3 objects of FILE lost without fclose\n"
+            "  what      FILE at 0x7f0000001000, one of 3: \"fd 5: "
+            "/etc/hosts\"\n"
+            "  opened    0.012 s after start, in thread 4711 \"main\"\n" FRAME(
+                conn_open) "  do        call fclose() on every path that "
+                           "gives up the last pointer to it\n" MORE_FATAL(
+                               "leak=report"),
+            conn_open_line, 0, 0);
+  }
+END_TEST
+
+START_TEST(test_open_at_exit_text)
+  {
+    struct gcx_report pipe =
+        ended_report(GCX_REPORT_UNDISPOSED, "FILE of popen", "pclose");
+    struct gcx_report fd = ended_report(GCX_REPORT_UNDISPOSED, "fd", "close");
+
+    fd.object = NULL;
+    text_is(&pipe,
+            "==PID== gcx: GCX-UNDISPOSED: 1 object of FILE of popen still open "
+            "at exit\n"
+            "  what      FILE of popen at 0x7f0000001000: \"fd 5: "
+            "/etc/hosts\"\n"
+            "  opened    0.012 s after start, in thread 4711 \"main\"\n" FRAME(
+                conn_open) "  do        call pclose() before the process "
+                           "exits\n",
+            conn_open_line, 0, 0);
+    text_is(&fd,
+            "==PID== gcx: GCX-UNDISPOSED: 1 object of fd still open at exit\n"
+            "  what      fd: \"fd 5: /etc/hosts\"\n"
+            "  opened    0.012 s after start, in thread 4711 \"main\"\n" FRAME(
+                conn_open) "  do        call close() before the process "
+                           "exits\n",
+            conn_open_line, 0, 0);
+  }
+END_TEST
+
 START_TEST(test_exhausted_text)
   {
     struct gcx_report r = {
@@ -658,6 +715,8 @@ static void add_texts(Suite *s)
   tcase_add_test(t, test_double_free_text);
   tcase_add_test(t, test_bad_pointer_text);
   tcase_add_test(t, test_fd_owner_text);
+  tcase_add_test(t, test_lost_stream_text);
+  tcase_add_test(t, test_open_at_exit_text);
   tcase_add_test(t, test_exhausted_text);
   tcase_add_test(t, test_finalizer_texts);
   tcase_add_test(t, test_over_release_text);

@@ -100,6 +100,10 @@ START_TEST(test_lost_files_are_found)
     ck_assert_uint_ge(objects_found(), (size_t)ENOUGH);
     ck_assert_uint_ge(seen->findings[GCX_REPORT_LEAK], 1);
     ck_assert_str_eq(seen->last.type_name, "FILE");
+    ck_assert_str_eq(seen->last.ended_by, "fclose");
+    ck_assert_uint_eq(seen->last.bytes, 0);
+    ck_assert_uint_eq(seen->last.total_bytes, 0);
+    ck_assert_int_ge(fileno((FILE *)(void *)(uintptr_t)seen->last.object), 3);
     ck_assert_ptr_nonnull(strstr(seen->last.description, "/etc/passwd"));
     ck_assert_uint_ne(seen->last.birth_site, 0);
   }
@@ -156,6 +160,8 @@ START_TEST(test_lost_directories_are_found)
     ck_assert_uint_ge(objects_found(), (size_t)ENOUGH);
     ck_assert_uint_ge(seen->findings[GCX_REPORT_LEAK], 1);
     ck_assert_str_eq(seen->last.type_name, "DIR");
+    ck_assert_str_eq(seen->last.ended_by, "closedir");
+    ck_assert_int_ge(dirfd((DIR *)(void *)(uintptr_t)seen->last.object), 3);
   }
 END_TEST
 

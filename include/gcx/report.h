@@ -75,7 +75,7 @@ GCX_API const char *gcx_report_type(const struct gcx_report *r);
  *
  * As they were asked for, without objects that are held only by them.
  *
- * Return:    bytes; 0 if unknown
+ * Return:    bytes; 0 if unknown, or of a stream or descriptor
  * Errors:    none
  * Fatal:     none
  * Ownership: borrows @r
@@ -108,7 +108,7 @@ GCX_API size_t gcx_report_count(const struct gcx_report *r);
  * it. Disposing or using it later says that it was not lost after all
  * (GCX-FALSE-REPORT).
  *
- * Return:    the object; for GCX-BAD-POINTER the pointer in question
+ * Return:    the object (of a FILE or DIR of gcx/malloc.h: that, still open); for GCX-BAD-POINTER the pointer in question
  * Errors:    none
  * Fatal:     none
  * Ownership: borrows the object, until the handler returns
