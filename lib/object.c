@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * object.c - tracked objects
+ * object.c - tracked objects: their birth, their moves, their memory's way back
  *
  * An allocation publishes its record in an order that is sound against a stop of
  * the world at any instruction, without a lock: take the cell off the cache (it
@@ -8,9 +8,6 @@
  * trailer, and last release-store the hidden pointer. Until then no collection
  * knows the record; from then on it is whole. Giving memory back goes the other
  * way: unpublish first.
- *
- * The trailer is a mere hint from the user's memory, which may be overwritten:
- * it is believed only if its check matches and the record points back.
  */
 #include "object.h"
 
@@ -33,80 +30,6 @@ void (*gcx__object_on_move)(void *old, void *now);
 
 #define TRAILER sizeof(struct gcx__trailer)
 #define OBJECT_ZEROED 128 /* bytes of a cell that is cleared on the spot */
-
-uint32_t gcx__object_number(const void *base)
-{
-  return gcx__object_number_in(base, gcx__bdw_cell_bytes(base));
-}
-
-static void object_remember(const void *p)
-{
-  const struct gcx__thread *t = gcx__thread_current;
-  size_t cell = gcx__bdw_cell_bytes(p);
-
-  if (t != NULL && t->cells != NULL &&
-      gcx__bdw_count_at != &gcx__bdw_no_count && cell <= GCX__CELLS_PIECE / 2)
-    *gcx__object_piece(t->cells, p) = (struct gcx__cells_piece){
-      .piece = (uintptr_t)p / GCX__CELLS_PIECE,
-      .collection = (uint32_t)*gcx__bdw_count_at,
-      .bytes = (uint32_t)cell,
-    };
-}
-
-/* Slow: is it one of ours whose trailer was overwritten? */
-static uint32_t object_search(const void *base)
-{
-  uint32_t limit = __atomic_load_n(&gcx__record_limit, __ATOMIC_ACQUIRE);
-
-  for (uint32_t n = 1; n < limit; n++)
-    if (gcx__record_object(n) == base)
-      return n;
-  return 0;
-}
-
-enum gcx__found gcx__object_find(const void *p, uint32_t *ret_number)
-{
-  void *base;
-  uint32_t n;
-
-  if (p == NULL)
-    return GCX_FOUND_NULL;
-  base = gcx__bdw_base(p);
-  if (base == NULL)
-    return GCX_FOUND_FOREIGN;
-  n = gcx__object_number(base);
-  if (n != 0 && base == p) {
-    object_remember(p);
-    *ret_number = n;
-    return GCX_FOUND;
-  }
-  if (n == 0) {
-    n = object_search(base);
-    if (n == 0)
-      return GCX_FOUND_UNTRACKED;
-    *ret_number = n;
-    return base == p ? GCX_FOUND_CORRUPT : GCX_FOUND_INTERIOR;
-  }
-  *ret_number = n;
-  return GCX_FOUND_INTERIOR;
-}
-
-size_t gcx__object_bytes(uint32_t number)
-{
-  size_t bytes = gcx__record_at(number)->bytes;
-
-  if ((gcx__record_state(number) & GCX_FLAG_BIG) != 0) {
-    gcx__lock(&gcx__aux_lock);
-    bytes = gcx__aux_of(number)->bytes;
-    gcx__unlock(&gcx__aux_lock);
-  }
-  return bytes;
-}
-
-size_t gcx__object_room(const void *p)
-{
-  return gcx__bdw_cell_bytes(p) - TRAILER;
-}
 
 /* ---- cells */
 
@@ -225,53 +148,6 @@ static inline void object_tag(void *p, size_t cell, uint32_t number)
   object_set(t->check, gcx__object_check(p, number));
 }
 
-/* A size of 4 GiB and more lies in the side table. False: no memory. */
-static bool object_note_bytes(uint32_t number, size_t bytes)
-{
-  struct gcx__record *r = gcx__record_at(number);
-  struct gcx__aux *a;
-  uint32_t state;
-
-  if (GCX_LIKELY(bytes <= UINT32_MAX)) {
-    r->bytes = (uint32_t)bytes;
-    return true;
-  }
-  gcx__lock(&gcx__aux_lock);
-  a = gcx__aux_have_locked(number);
-  if (a != NULL)
-    a->bytes = bytes;
-  gcx__unlock(&gcx__aux_lock);
-  if (a == NULL)
-    return false;
-  r->bytes = UINT32_MAX;
-  do
-    state = gcx__record_state(number);
-  while (!gcx__record_change(number, state, state | GCX_FLAG_BIG));
-  return true;
-}
-
-bool gcx__object_reserve_bytes(uint32_t number, size_t bytes)
-{
-  bool reserved;
-
-  if (GCX_LIKELY(bytes <= UINT32_MAX))
-    return true;
-  gcx__lock(&gcx__aux_lock);
-  reserved = gcx__aux_have_locked(number) != NULL;
-  gcx__unlock(&gcx__aux_lock);
-  return reserved;
-}
-
-void gcx__object_set_bytes(uint32_t number, size_t bytes)
-{
-  uint32_t state = gcx__record_state(number);
-
-  if (bytes <= UINT32_MAX && (state & GCX_FLAG_BIG) != 0)
-    while (!gcx__record_change(number, state, state & ~GCX_FLAG_BIG))
-      state = gcx__record_state(number);
-  (void)object_note_bytes(number, bytes);
-}
-
 static inline uint32_t object_order(struct gcx__cells *c)
 {
   if (GCX_UNLIKELY(c->order == c->order_end))
@@ -357,7 +233,8 @@ __attribute__((always_inline)) static inline void *object_make(
   object_set(r->birth_order, object_order(c));
   *gcx__record_fate_in(chunk, number) =
       (struct gcx__fate){ .state = GCX_STATE_LIVE | flags };
-  if (GCX_UNLIKELY(bytes > UINT32_MAX && !object_note_bytes(number, bytes)))
+  if (GCX_UNLIKELY(bytes > UINT32_MAX &&
+                   !gcx__object_note_bytes(number, bytes)))
     return object_no_memory(c, number);
   GCX_DELAY();
   object_tag(p, cell, number);

@@ -139,6 +139,8 @@ void *gcx__object_move(uint32_t number, size_t bytes,
 /* Room in the cell, bytes. */
 size_t gcx__object_room(const void *p);
 void gcx__object_set_bytes(uint32_t number, size_t bytes);
+/* The same for a record that is new; false: no memory. */
+bool gcx__object_note_bytes(uint32_t number, size_t bytes);
 /* Make sure that the next one can't fail; false without memory. */
 bool gcx__object_reserve_bytes(uint32_t number, size_t bytes);
 
