@@ -111,6 +111,55 @@ START_TEST(test_describe_after_dlclose)
   }
 END_TEST
 
+/* ---- so does a kind of handle */
+
+START_TEST(test_handle_after_dlclose)
+  {
+    struct gcx_handle *h = plugin.make_handle(&disposals);
+    intptr_t raw = 0;
+
+    ck_assert_ptr_nonnull(h);
+    ck_assert_int_eq(dlclose(handle), 0);
+    ck_assert(is_loaded());
+    ck_assert(gcx_handle_acquire(h, &raw));
+    ck_assert_ptr_eq((int *)raw, &disposals);
+    gcx_dispose(h);
+    ck_assert_int_eq(disposals_now(), 0);
+    gcx_handle_release(h);
+    ck_assert_int_eq(disposals_now(), 1);
+    ck_assert_uint_eq(objects_found(), 0);
+  }
+END_TEST
+
+static GCX_NOINLINE void lose_handles(void)
+{
+  for (int i = 0; i < LOST; i++)
+    ck_assert_ptr_nonnull(plugin.make_handle(&disposals));
+}
+
+START_TEST(test_lost_handles_after_dlclose)
+  {
+    lose_handles();
+    ck_assert_int_eq(dlclose(handle), 0);
+    ck_assert_uint_ge(objects_found(), LOST * 9 / 10);
+    ck_assert_str_eq(seen->last.type_name, "plugin counter");
+    ck_assert_str_eq(seen->last.description, "counter at 0");
+    ck_assert_int_eq(disposals_now(), 0);
+  }
+END_TEST
+
+/* Under leak=dispose the plugin's release function is called. */
+START_TEST(test_lost_handles_are_closed_after_dlclose)
+  {
+    objects_setup(GCX_LEAK_DISPOSE);
+    lose_handles();
+    ck_assert_int_eq(dlclose(handle), 0);
+    (void)objects_found();
+    ck_assert_int_ge(disposals_now(), LOST * 9 / 10);
+    ck_assert_int_le(disposals_now(), LOST);
+  }
+END_TEST
+
 /* ---- its threads */
 
 /* Not for ever: who collects all the time may leave nobody else the lock. */
@@ -252,6 +301,9 @@ static Suite *plugin_suite(void)
   tcase_add_test(c, test_unused_is_unloaded);
   tcase_add_test(c, test_dispose_after_dlclose);
   tcase_add_test(c, test_describe_after_dlclose);
+  tcase_add_test(c, test_handle_after_dlclose);
+  tcase_add_test(c, test_lost_handles_after_dlclose);
+  tcase_add_test(c, test_lost_handles_are_closed_after_dlclose);
   tcase_add_test(c, test_held_in_threads);
   tcase_add_test(c, test_disposed_by_destructors);
   tcase_add_test(c, test_std_thread);

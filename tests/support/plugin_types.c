@@ -49,6 +49,28 @@ __attribute__((noinline)) static void *thing_make(int *disposals)
   return t;
 }
 
+/* ---- a kind of handle */
+
+static int counter_release(intptr_t raw)
+{
+  (void)__atomic_add_fetch((int *)raw, 1, __ATOMIC_RELAXED);
+  return 0;
+}
+
+static int counter_describe(intptr_t raw, char *buf, size_t n)
+{
+  return snprintf(buf, n, "counter at %d", *(const int *)raw);
+}
+
+static const struct gcx_handle_type counter_type = GCX_HANDLE_TYPE_INIT(
+    "plugin counter", gcx_handle_zero_or_minus_one_is_invalid, counter_release,
+    counter_describe, 0);
+
+__attribute__((noinline)) static struct gcx_handle *counter_make(int *closed)
+{
+  return gcx_handle_create(&counter_type, (intptr_t)closed, true);
+}
+
 static void raise_flag(int *flag)
 {
   __atomic_store_n(flag, 1, __ATOMIC_RELEASE);
@@ -204,5 +226,5 @@ static int start_keyed_c11(thrd_t *ret_thread, struct plugin_work *work)
 }
 
 const struct plugin_types plugin_types = {
-  thing_make, start, start_c11, start_keyed, start_keyed_c11,
+  thing_make, counter_make, start, start_c11, start_keyed, start_keyed_c11,
 };

@@ -22,8 +22,12 @@ struct plugin_work {
   int intact;     /* objects held that were not touched by anybody */
 };
 
+struct gcx_handle;
+
 struct plugin_types {
   void *(*make)(int *disposals);
+  /* A handle of a kind of the plugin's: @closed counts its release. */
+  struct gcx_handle *(*make_handle)(int *closed);
   /* Threads that hold objects in locals and in thread-local storage. */
   int (*start)(pthread_t *ret_thread, struct plugin_work *work);
   int (*start_c11)(thrd_t *ret_thread, struct plugin_work *work);
