@@ -283,7 +283,7 @@ void gcx__stream_wipe(size_t bytes)
   void *p = bytes != 0 ? malloc(bytes) : NULL;
 
   if (p != NULL) {
-    __asm__("" : "+r"(p)); /* no calloc(), which would take another block */
+    GCX_KEEP(p); /* no calloc(), which would take another block */
     memset(p, 0, bytes);
     GCX_KEEP(p);
     free(p);
