@@ -270,7 +270,9 @@ GCX_API void *gcx_require_live(void *p);
  * gcx_suppress_finalize - neither finalized nor reported from now on
  * @p: an object, or NULL
  *
- * The object still may be disposed. gcx_reregister_finalize() takes it back.
+ * Also when it was found unreachable already and waits for its finalizer; one that
+ * is running runs on. The object still may be disposed, and its finalizer does not
+ * run after that. gcx_reregister_finalize() takes it back.
  *
  * Return:    nothing
  * Errors:    none
@@ -284,6 +286,11 @@ GCX_API void gcx_suppress_finalize(void *p);
 /**
  * gcx_reregister_finalize - the duty is back
  * @p: an object that is not disposed, or NULL; harmless if nothing was suppressed
+ *
+ * A finalizer runs once for each registration; birth is the first. One that stores
+ * its object where the collector looks brings it back to life (resurrection): it can
+ * be used and disposed, but is neither finalized nor reported again unless it is
+ * registered here, in the finalizer or later. Registering twice counts once.
  *
  * Return:    nothing
  * Errors:    none
