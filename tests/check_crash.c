@@ -4,6 +4,9 @@
 
 #include <setjmp.h>
 
+#include "call.h"
+#include "object.h"
+#include "thread.h"
 #include "throws.h"
 #include "waits.h"
 
@@ -190,6 +193,58 @@ START_TEST(test_the_others_are_finalized_all_the_same)
     demand_most(returned, 1000);
     ck_assert_uint_eq(seen->findings[GCX_REPORT_FINALIZER_LEFT], 1);
     gcx__opt.leak = GCX_LEAK_REPORT; /* no exit status */
+    _exit(0);
+  }
+END_TEST
+
+/* A jump needs a frame to go to: the call is made here, not by gcx's thread. */
+static jmp_buf outside;
+
+static void jumps_out(void *obj)
+{
+  (void)obj;
+  longjmp(outside, 1);
+}
+
+static const struct gcx_type out_type =
+    GCX_TYPE_INIT("out", 48, GCX_TYPE_OPTIONAL, NULL, NULL, jumps_out, NULL);
+
+static void calls_and_is_jumped_to(void *object)
+{
+  if (setjmp(outside) == 0) {
+    gcx__call_finalizer(gcx__object_number(object), object);
+    ck_abort_msg("the jump has not come here");
+  }
+}
+
+static void jumps_out_of_one(void *arg)
+{
+  (void)arg;
+  calls_and_is_jumped_to(gcx_new(&out_type));
+}
+
+START_TEST(test_jumping_out_is_fatal)
+  {
+    const struct death *d =
+        death_demand_abort(jumps_out_of_one, NULL, "GCX-FINALIZER-LEFT");
+
+    demand_named(d, "GCX-FINALIZER-LEFT", "out");
+  }
+END_TEST
+
+/* Reported, it leaves nothing behind that says that a finalizer runs. */
+START_TEST(test_jumping_out_is_reported)
+  {
+    struct seen *seen = seen_begin();
+    void *object = gcx_new(&out_type);
+
+    gcx__opt.misuse = GCX_MISUSE_REPORT;
+    calls_and_is_jumped_to(object);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FINALIZER_LEFT], 1);
+    ck_assert_uint_eq(gcx__thread_self()->finalizing, 0);
+    calls_and_is_jumped_to(object);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FINALIZER_LEFT], 2);
+    gcx_dispose(object);
     _exit(0);
   }
 END_TEST
@@ -437,6 +492,8 @@ static Suite *crash_suite(void)
   tcase_add_test(tc, test_a_handler_of_the_program_is_left_alone);
   tcase_add_test(tc, test_leaving_is_fatal);
   tcase_add_test(tc, test_the_others_are_finalized_all_the_same);
+  tcase_add_test(tc, test_jumping_out_is_fatal);
+  tcase_add_test(tc, test_jumping_out_is_reported);
   tcase_add_test(tc, test_jumping_inside_is_fine);
   tcase_add_loop_test(tc, test_critical_alloc_is_fatal, 0, 3);
   tcase_add_test(tc, test_critical_alloc_reported);
