@@ -11,7 +11,6 @@
  * and no thread: that is started again when it allocates.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
@@ -20,6 +19,7 @@
 #include "options.h"
 #include "out.h"
 #include "platform.h"
+#include "service.h"
 #include "thread.h"
 
 static uint32_t signal_asked; /* signals that came; woken when one does */
@@ -89,29 +89,6 @@ static GCX_NORETURN void *signal_main(void *arg)
   }
 }
 
-/* The program's signals are not for this thread; the collector's are. */
-static bool signal_start_thread(void)
-{
-  pthread_attr_t attributes;
-  pthread_t thread;
-  sigset_t blocked, before;
-  int suspend, restart;
-  bool started;
-
-  if (pthread_attr_init(&attributes) != 0)
-    return false;
-  (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  (void)sigfillset(&blocked);
-  gcx__bdw_signals(&suspend, &restart);
-  (void)sigdelset(&blocked, suspend);
-  (void)sigdelset(&blocked, restart);
-  (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  started = pthread_create(&thread, &attributes, signal_main, NULL) == 0;
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-  (void)pthread_attr_destroy(&attributes);
-  return started;
-}
-
 void gcx__census_signal_ensure(void)
 {
   uint32_t none = 0;
@@ -122,7 +99,7 @@ void gcx__census_signal_ensure(void)
   if (!__atomic_compare_exchange_n(&signal_has_thread, &none, 1, false,
                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
     return;
-  if (!signal_start_thread())
+  if (!gcx__service_start(signal_main, "gcx-census"))
     __atomic_store_n(&signal_has_thread, 0, __ATOMIC_RELEASE);
 }
 

@@ -23,6 +23,7 @@
 #include "freed.h"
 #include "lifecycle.h"
 #include "lock.h"
+#include "low-memory.h"
 #include "pool-idle.h"
 #include "record.h"
 #include "report.h"
@@ -69,6 +70,7 @@ static void fork_child(void)
   gcx__termination_after_fork(gcx__record_after_fork());
   gcx__pool_after_fork();
   gcx__census_signal_after_fork();
+  gcx__low_memory_after_fork();
   gcx__finalizer_after_fork();
   gcx__fd_after_fork();
   gcx__table_after_fork();

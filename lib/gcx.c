@@ -20,6 +20,7 @@
 #include "misuse.h"
 #include "modules.h"
 #include "note.h"
+#include "low-memory.h"
 #include "object.h"
 #include "options.h"
 #include "out.h"
@@ -90,6 +91,7 @@ static void gcx_on_refill(void)
 {
   gcx__finalizer_ensure();
   gcx__census_signal_ensure();
+  gcx__low_memory_ensure();
 }
 
 /* Whoever knows the object: see object.h. */

@@ -32,6 +32,7 @@ enum gcx__census_at_exit {
   GCX_CENSUS_AT_EXIT_JSON,
   GCX_CENSUS_AT_EXIT_FOLDED
 };
+enum gcx__low_memory { GCX_LOW_MEMORY_OFF, GCX_LOW_MEMORY_PSI };
 enum gcx__misuse { GCX_MISUSE_FATAL, GCX_MISUSE_REPORT };
 enum gcx__double_dispose {
   GCX_DOUBLE_IGNORE,
