@@ -82,14 +82,24 @@ static inline void objects_be_quiet(void)
   (void)close(null);
 }
 
-/* Collect until nothing more is found; objects found. */
+/* Collect until nothing more is found; objects found. What has one call site is one
+ * finding in each collection that finds some: one at the least, since a leftover
+ * word may keep one of many for a while, OBJECTS_CHECKS at the most. */
+#define OBJECTS_CHECKS 3
 static inline size_t objects_found(void)
 {
   size_t found = 0;
 
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < OBJECTS_CHECKS; i++)
     found += gcx_check();
   return found;
+}
+
+static inline bool objects_from_sites(const struct seen *s, size_t sites)
+{
+  size_t n = s->findings[GCX_REPORT_LEAK];
+
+  return n >= sites && n <= sites * OBJECTS_CHECKS;
 }
 
 static inline uint32_t number_of(const void *p)
