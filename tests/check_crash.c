@@ -34,7 +34,8 @@ static void demand_named(const struct death *d, const char *id,
 /* ---- crashes: the signal has its effect, and the object is named */
 
 /* A crash of the program's, not of UndefinedBehaviorSanitizer's. */
-__attribute__((no_sanitize_undefined)) static void writes_to_nowhere(void *obj)
+__attribute__((no_sanitize("undefined"))) static void writes_to_nowhere(
+    void *obj)
 {
   volatile int *nowhere = opaque((void *)16); /* not NULL: a sanitizer's */
 
