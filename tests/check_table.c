@@ -414,19 +414,27 @@ static size_t chain_count(size_t tables)
   return n;
 }
 
-static void chain_lives_and_dies(size_t n, size_t tables, unsigned flags,
-                                 bool shuffled)
+static bool chain_dies(size_t n, size_t tables, unsigned flags, bool shuffled)
 {
   chain_make(n, tables, flags, shuffled);
   collect();
   ck_assert_uint_eq(chain_length(tables), n);
   ck_assert_uint_eq(chain_count(tables), n);
   chain_root = NULL;
-  collect();
-  /* as a stale pointer keeps all that follow, everything or nothing */
-  for (int i = 0; i < 5 && chain_count(tables) != 0; i++)
+  for (int i = 0; i < 6 && chain_count(tables) != 0; i++)
     collect();
-  ck_assert_uint_eq(chain_count(tables), 0);
+  return chain_count(tables) == 0;
+}
+
+/* One stale word anywhere keeps all of the chain that follows, and of 100,000 links
+ * one may have the bad luck (seen once in 150 runs): not three chains in turn. */
+static void chain_lives_and_dies(size_t n, size_t tables, unsigned flags,
+                                 bool shuffled)
+{
+  for (int i = 0; i < 3; i++)
+    if (chain_dies(n, tables, flags, shuffled))
+      return;
+  ck_abort_msg("%zu of %zu entries live on", chain_count(tables), n);
 }
 
 START_TEST(test_chain_in_one_table)
