@@ -178,6 +178,7 @@ struct notify_wait {
   uint32_t cancelled;
   bool (*is_over)(const struct notify_wait *w);
   uint64_t end_ns; /* UINT64_MAX: never */
+  bool was_over;   /* seen asleep: a collection may end it before we are back */
 };
 
 static bool notify_is_cancelled(const struct notify_wait *w)
@@ -203,15 +204,14 @@ static bool notify_is_complete(const struct notify_wait *w)
 
 static void *notify_sleep(void *arg)
 {
-  const struct notify_wait *w = arg;
+  struct notify_wait *w = arg;
 
-  while (!notify_is_cancelled(w) && !w->is_over(w)) {
+  while (!notify_is_cancelled(w)) {
     uint64_t now = gcx__now_ns();
     uint32_t value = __atomic_load_n(w->word, __ATOMIC_ACQUIRE);
 
-    if (now >= w->end_ns)
-      break;
-    if (w->is_over(w) || notify_is_cancelled(w))
+    w->was_over = w->is_over(w);
+    if (w->was_over || now >= w->end_ns || notify_is_cancelled(w))
       break;
     gcx__futex_wait(
         w->word, value,
@@ -241,7 +241,7 @@ static int notify_wait(uint32_t *word,
   (void)gcx__bdw_blocking(notify_sleep, &w);
   if (notify_is_cancelled(&w))
     return -ECANCELED;
-  return is_over(&w) ? 0 : -ETIMEDOUT;
+  return w.was_over ? 0 : -ETIMEDOUT;
 }
 
 int gcx_notify_wait_approach(uint64_t timeout_ms)

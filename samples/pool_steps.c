@@ -13,7 +13,7 @@
 
 static __attribute__((noinline)) void forgetful(struct gcx_pool *pool)
 {
-  for (int i = 0; i < 10; i++) {
+  for (volatile int i = 0; i < 10; i++) { /* one call site, not ten */
     char *block = gcx_pool_take(pool, 4096);
 
     if (block != NULL)
