@@ -427,7 +427,7 @@ static bool chain_dies(size_t n, size_t tables, unsigned flags, bool shuffled)
 }
 
 /* One stale word anywhere keeps all of the chain that follows, and of 100,000 links
- * one may have the bad luck (seen once in 150 runs): not three chains in turn. */
+ * one may have the bad luck: not three chains in turn. */
 static void chain_lives_and_dies(size_t n, size_t tables, unsigned flags,
                                  bool shuffled)
 {
