@@ -25,6 +25,7 @@
 #define OPTIONS_HELP_BYTES 4096
 #define OPTIONS_HELP_COLUMNS 78
 #define OPTIONS_NAME_BYTES 32
+#define OPTIONS_VALUE_BYTES ((size_t)64) /* shown of one that is wrong */
 
 enum options_kind { OPTIONS_ENUM, OPTIONS_UINT, OPTIONS_TEXT };
 
@@ -255,8 +256,9 @@ static const char *options_take(struct gcx__options *o, const char *at,
   const char *next;
 
   if (row == NULL) {
-    gcx__out_fmt(e, "unknown option '%.*s'; GCX_OPTIONS=help=1 lists them",
-                 shown, at);
+    gcx__out_text(e, "unknown option '");
+    gcx__out_foreign_bytes(e, at, (size_t)shown);
+    gcx__out_text(e, "'; GCX_OPTIONS=help=1 lists them");
     return NULL;
   }
   if (at[name.bytes] != '=') {
@@ -271,14 +273,18 @@ static const char *options_take(struct gcx__options *o, const char *at,
     return NULL;
   }
   if (*next != '\0' && !options_is_separator(*next)) {
-    gcx__out_fmt(
-        e, "%.*s: expected a separator behind the closing quote, found '%c'",
-        shown, at, *next);
+    gcx__out_fmt(e,
+                 "%.*s: expected a separator behind the closing quote, found '",
+                 shown, at);
+    gcx__out_foreign_bytes(e, next, 1);
+    gcx__out_char(e, '\'');
     return NULL;
   }
   if (!options_set(o, row, value)) {
-    gcx__out_fmt(e, "%.*s='%.*s' is not allowed; allowed: ", shown, at,
-                 (int)GCX_MIN(value.bytes, (size_t)64), value.start);
+    gcx__out_fmt(e, "%.*s='", shown, at);
+    gcx__out_foreign_bytes(e, value.start,
+                           GCX_MIN(value.bytes, OPTIONS_VALUE_BYTES));
+    gcx__out_text(e, "' is not allowed; allowed: ");
     options_say_allowed(e, row);
     return NULL;
   }

@@ -340,8 +340,9 @@ void gcx__out_wrap(struct gcx__out *o, const char *s, size_t indent,
   }
 }
 
-/* Length of the well-formed UTF-8 sequence at @s, 0 if it is none. */
-static size_t out_utf8_length(const unsigned char *s)
+/* Length of the well-formed UTF-8 sequence at @s, at most @most bytes; 0 if it is
+ * none. */
+static size_t out_utf8_length(const unsigned char *s, size_t most)
 {
   static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
   size_t n = s[0] < 0x80   ? 1
@@ -352,8 +353,8 @@ static size_t out_utf8_length(const unsigned char *s)
                            : 0;
   uint32_t code;
 
-  if (n <= 1)
-    return n;
+  if (n <= 1 || n > most)
+    return n <= 1 ? n : 0;
   code = s[0] & (0x7fu >> n);
   for (size_t i = 1; i < n; i++) {
     if ((s[i] & 0xc0) != 0x80)
@@ -369,7 +370,7 @@ static size_t out_utf8_length(const unsigned char *s)
 /* One character of a JSON string; returns how many bytes of @s it was. */
 static size_t out_json_char(struct gcx__out *o, const unsigned char *s)
 {
-  size_t n = out_utf8_length(s);
+  size_t n = out_utf8_length(s, SIZE_MAX);
 
   if (n == 0) {
     gcx__out_text(o, "\\ufffd");
@@ -386,16 +387,34 @@ static size_t out_json_char(struct gcx__out *o, const unsigned char *s)
   return n;
 }
 
+/* U+0080 to U+009F are commands to a terminal, as the bytes below 0x20 are. */
+static bool out_is_harmless(const unsigned char *s, size_t length)
+{
+  return length > 0 && *s >= 0x20 && *s != 0x7f &&
+         !(length == 2 && s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+void gcx__out_foreign_bytes(struct gcx__out *o, const char *s, size_t n)
+{
+  const unsigned char *at = (const unsigned char *)s;
+  const unsigned char *end = at + strnlen(s, n);
+
+  while (at < end) {
+    size_t length = out_utf8_length(at, (size_t)(end - at));
+    size_t taken = GCX_MAX(length, (size_t)1);
+
+    for (size_t i = 0; i < taken; i++)
+      if (out_is_harmless(at, length))
+        gcx__out_char(o, (char)at[i]);
+      else
+        gcx__out_fmt(o, "\\x%02x", (unsigned)at[i]);
+    at += taken;
+  }
+}
+
 void gcx__out_foreign(struct gcx__out *o, const char *s)
 {
-  for (; *s != '\0'; s++) {
-    unsigned char c = (unsigned char)*s;
-
-    if (c < 0x20 || c == 0x7f)
-      gcx__out_fmt(o, "\\x%02x", (unsigned)c);
-    else
-      gcx__out_char(o, *s);
-  }
+  gcx__out_foreign_bytes(o, s, SIZE_MAX);
 }
 
 void gcx__out_json(struct gcx__out *o, const char *s)

@@ -33,9 +33,11 @@ void gcx__out_text(struct gcx__out *o, const char *s);
 void gcx__out_fmt(struct gcx__out *o, const char *fmt, ...) GCX_PRINTF(2, 3);
 void gcx__out_vfmt(struct gcx__out *o, const char *fmt, va_list ap);
 void gcx__out_json(struct gcx__out *o, const char *s); /* quoted and escaped */
-/* Text of the program's: what could break the line or control a terminal is shown
- * as \xNN. */
+/* Text of the program's: what could break the line or control a terminal, and
+ * what is no UTF-8, is shown as \xNN. */
 void gcx__out_foreign(struct gcx__out *o, const char *s);
+/* The same of at most @n bytes. */
+void gcx__out_foreign_bytes(struct gcx__out *o, const char *s, size_t n);
 /* Words of @s, broken into lines of at most @width; the first one begins at
  * column @indent, the others are indented by as much. */
 void gcx__out_wrap(struct gcx__out *o, const char *s, size_t indent,

@@ -233,6 +233,12 @@ START_TEST(test_quotes)
     ck_assert(!parse("log_path='a'b"));
     ck_assert_ptr_nonnull(strstr(error, "separator"));
     ck_assert(!parse("log_path=''"));
+    ck_assert(!parse("leak='a\nb\x1b'")); /* one line all the same */
+    ck_assert_ptr_nonnull(strstr(error, "leak='a\\x0ab\\x1b' is not allowed"));
+    ck_assert(!parse("\x1b[31m=1"));
+    ck_assert_ptr_nonnull(strstr(error, "unknown option '\\x1b[31m'"));
+    ck_assert(!parse("log_path='a'\x01"));
+    ck_assert_ptr_nonnull(strstr(error, "found '\\x01'"));
     ck_assert(!parse("leak=''"));
   }
 END_TEST

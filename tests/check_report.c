@@ -587,6 +587,12 @@ START_TEST(test_text_of_the_program_is_tamed)
     print(&r, GCX_FORMAT_TEXT);
     ck_assert_ptr_nonnull(strstr(printed, "1 object of a\\x0ab (48"));
     ck_assert_ptr_nonnull(strstr(printed, ": \"\\x1b[31m\\x7f\\x0d\"\n"));
+    /* \u009b is a command, too; \xe9 is no UTF-8: grep would call it binary */
+    (void)snprintf(r.description, sizeof(r.description),
+                   "\xc3\xa9\xe2\x82\xac|\xc2\x9b|\xe9|\xe2\x82");
+    print(&r, GCX_FORMAT_TEXT);
+    ck_assert_ptr_nonnull(strstr(printed, ": \"\xc3\xa9\xe2\x82\xac|\\xc2\\x9b|"
+                                          "\\xe9|\\xe2\\x82\"\n"));
   }
 END_TEST
 

@@ -19,6 +19,7 @@
  * crash on broken ones: none of that belongs into a process that has just found
  * its memory to be wrong.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,27 @@ static bool raw_frame_number(const char *line, struct raw_frame *ret_frame,
                 ret_end) == 1;
 }
 
+/* A report shows bytes that are no text as \xNN: back to what they were, if there
+ * is no file of the name that is shown. */
+static void raw_frame_unescape(char *path)
+{
+  char *to = path;
+
+  if (access(path, F_OK) == 0)
+    return;
+  for (const char *from = path; *from != '\0'; from++)
+    if (strncmp(from, "\\x", 2) == 0 && isxdigit((unsigned char)from[2]) &&
+        isxdigit((unsigned char)from[3])) {
+      char digits[] = { from[2], from[3], '\0' };
+
+      *to++ = (char)strtoul(digits, NULL, 16);
+      from += 3;
+    } else {
+      *to++ = *from;
+    }
+  *to = '\0';
+}
+
 /* @line is cut up; false if it has no module and offset, so is no raw frame. */
 static bool raw_frame_parse(char *line, struct raw_frame *ret_frame)
 {
@@ -104,6 +126,7 @@ static bool raw_frame_parse(char *line, struct raw_frame *ret_frame)
   in = strstr(ret_frame->path, " in /");
   if (in != NULL)
     ret_frame->path = in + strlen(" in ");
+  raw_frame_unescape(ret_frame->path);
   return true;
 }
 
