@@ -297,13 +297,16 @@ void gcx__object_renew(struct gcx__thread *t, uint32_t number, size_t bytes,
                    __ATOMIC_RELEASE);
 }
 
-/* The cell @old goes on as a disposed object: a stale pointer stays harmless. */
-static void object_leave_shell(void *old, uint32_t shell, uint32_t number)
+/* The cell @old goes on as an object disposed at @site: a stale pointer stays
+ * harmless. */
+static void object_leave_shell(void *old, uint32_t shell, uint32_t number,
+                               uint32_t site)
 {
   struct gcx__record *r = gcx__record_at(shell);
 
   *r = *gcx__record_at(number);
-  *gcx__record_fate(shell) = (struct gcx__fate){ .state = GCX_STATE_DISPOSED };
+  *gcx__record_fate(shell) =
+      (struct gcx__fate){ .state = GCX_STATE_DISPOSED, .link = site };
   r->bytes = (uint32_t)GCX_MIN(gcx__object_bytes(number), (size_t)UINT32_MAX);
   object_tag(old, gcx__bdw_cell_bytes(old), shell);
   gcx__record_publish(shell, old);
@@ -315,7 +318,7 @@ void *gcx__object_move(uint32_t number, size_t bytes,
   uint32_t flags = gcx__record_state(number);
   void *old = gcx__record_object(number);
   size_t had = gcx__object_bytes(number);
-  uint32_t shell;
+  uint32_t shell, site;
   void *p;
 
   /* A complete object first: its record becomes the shell of the old cell. */
@@ -324,13 +327,16 @@ void *gcx__object_move(uint32_t number, size_t bytes,
   if (p == NULL)
     return NULL;
   memcpy(p, old, GCX_MIN(had, bytes));
+  site = gcx__opt.leak == GCX_LEAK_OFF
+             ? 0
+             : gcx__trace_site(gcx__thread_current, start);
   shell = gcx__object_number(p);
   gcx__record_unpublish(shell);
   GCX_DELAY();
   object_tag(p, gcx__bdw_cell_bytes(p), number);
   gcx__record_publish(number, p);
   GCX_DELAY();
-  object_leave_shell(old, shell, number);
+  object_leave_shell(old, shell, number, site);
   gcx__object_set_bytes(number, bytes);
   object_tell_weak(number, old, p);
   GCX_KEEP(old);

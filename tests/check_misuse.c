@@ -432,6 +432,25 @@ START_TEST(test_use_after_dispose)
   }
 END_TEST
 
+/* The old pointer of an object that has moved: gcx_realloc() ended it. */
+START_TEST(test_use_after_move)
+  {
+    struct seen *seen = seen_begin();
+    void *p = gcx_alloc(40), *moved = gcx_realloc(p, 4000);
+
+    objects_setup(GCX_LEAK_REPORT);
+    ck_assert_ptr_nonnull(moved);
+    ck_assert_ptr_ne(moved, p);
+    ck_assert_ptr_eq(gcx_require_live(p), p);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_USE_AFTER_DISPOSE], 1);
+    ck_assert_uint_ne(seen->last.birth_site, 0);
+    ck_assert_uint_ne(seen->last.dispose_site, 0);
+    ck_assert_uint_ne(seen->last.dispose_site, seen->last.birth_site);
+    ck_assert_ptr_eq(seen->last.object, p);
+    gcx_dispose(moved);
+  }
+END_TEST
+
 static void given_back(void *arg)
 {
   void *p = gcx_alloc(32);
@@ -577,6 +596,7 @@ static Suite *misuse_suite(void)
   tcase_add_test(c, test_overrun_by_little_at_every_place);
   tcase_add_test(c, test_corrupt_objects_are_lost_like_others);
   tcase_add_test(c, test_use_after_dispose);
+  tcase_add_test(c, test_use_after_move);
   tcase_add_test(c, test_given_back);
   tcase_add_test(c, test_false_report);
   tcase_add_test(c, test_what_was_reported_falsely_is_not_reported_again);
