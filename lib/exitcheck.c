@@ -51,6 +51,8 @@ static const char *exitcheck_look(void)
   if (why == NULL)
     gcx__verdict_lose_canaries();
   exitcheck_collect();
+  if (why == NULL)
+    why = gcx__verdict_obstacle(); /* of this collection */
   if (why == NULL && !gcx__verdict_canaries_found())
     why = "objects that gcx lost on purpose were not found";
   if (!gcx__finalizer_finish(EXIT_PATIENCE_MS) && why == NULL)

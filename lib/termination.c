@@ -138,7 +138,7 @@ static const char *termination_fault(bool roots_pushed)
     return "gcx's roots were not pushed: the program replaced a hook of the "
            "collector";
   if (!gcx__roots_complete())
-    return "not all roots could be scanned";
+    return "not all roots could be scanned: no memory, or /proc can't be read";
   if (termination_toggle_count > TOGGLES_MAX ||
       (termination_toggle_count > 0 && termination_toggles == NULL))
     return "too many strong toggle references";

@@ -182,6 +182,23 @@ START_TEST(test_find_leak_mode)
   }
 END_TEST
 
+/* What roots=all has to scan can't be told then: no verdict, and why. */
+START_TEST(test_process_that_proc_hides)
+  {
+    const struct death *d = program_run("victim", "private", "leak=off");
+
+    if (WIFEXITED(d->status) && WEXITSTATUS(d->status) == 97)
+      return; /* root without another user to become */
+    d = demand("private", "leak=abort" QUICK, 24);
+    demand_said(d,
+                "indeterminate at exit: not all roots could be scanned: ", 1);
+    demand_said(d, "GCX-LEAK", 0);
+    d = demand("private", "leak=exit:roots=strict" QUICK, 23);
+    demand_said(d, "gcx: GCX-LEAK: ", 1);
+    demand_said(d, "indeterminate", 0);
+  }
+END_TEST
+
 START_TEST(test_verdict_of_a_program)
   {
     ck_assert_str_eq(demand("verdict", "leak=report" QUICK, 0)->out,
@@ -221,6 +238,7 @@ static Suite *exit_suite(void)
   tcase_add_test(c, test_output_is_not_lost);
   tcase_add_test(c, test_collector_that_does_not_collect);
   tcase_add_test(c, test_find_leak_mode);
+  tcase_add_test(c, test_process_that_proc_hides);
   tcase_add_test(c, test_verdict_of_a_program);
   tcase_add_test(c, test_what_gcx_says_about_itself);
   suite_add_tcase(s, c);
