@@ -6,8 +6,8 @@
  * read_early() takes the descriptor out of its object and needs the object no more;
  * a collection then finds it lost, and its finalizer closes the descriptor under
  * the reader. Optimized (early) this happens, not optimized (early_o0) it does not:
- * the variable lies in memory until the function returns. The three cures help in
- * every build.
+ * the variable lies in memory until the function returns. Each of the four cures helps
+ * in every build.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,14 +20,15 @@
 #define ROUNDS 20
 
 struct source {
-  int fd;
+  struct gcx_handle *file; /* closes the descriptor */
+  int fd;                  /* its number, which keeps nothing open */
 };
 
 static void source_finalize(void *obj)
 {
   const struct source *s = obj;
 
-  close(s->fd);
+  gcx_dispose(s->file);
 }
 
 static const struct gcx_type source_type =
@@ -83,6 +84,23 @@ static NOINLINE int read_held(struct source *s)
   return closed;
 }
 
+/* Third cure: who acquires the handle has the descriptor until the release. The
+ * source may be finalized meanwhile; what that disposes is closed with its last
+ * user. */
+static NOINLINE int read_acquired(struct source *s)
+{
+  struct gcx_handle *file = s->file;
+  intptr_t fd;
+  int closed;
+
+  if (!gcx_handle_acquire(file, &fd))
+    return 1;
+  meanwhile();
+  closed = is_closed((int)fd);
+  gcx_handle_release(file);
+  return closed;
+}
+
 /* Ownership passes to the caller: nobody else has it now. */
 static NOINLINE struct source *take(int i)
 {
@@ -92,12 +110,24 @@ static NOINLINE struct source *take(int i)
   return s;
 }
 
+static struct gcx_handle *open_file(int *ret_fd)
+{
+  struct gcx_handle *file = gcx_fd_open("/dev/zero", O_RDONLY, 0);
+  intptr_t fd;
+
+  if (gcx_handle_acquire(file, &fd)) {
+    *ret_fd = (int)fd;
+    gcx_handle_release(file);
+  }
+  return file;
+}
+
 static void *open_sources(void *failed)
 {
   for (int i = 0; i < ROUNDS; i++) {
     struct source *s = gcx_new(&source_type);
 
-    if (s == NULL || (s->fd = open("/dev/zero", O_RDONLY)) < 0)
+    if (s == NULL || (s->file = open_file(&s->fd)) == NULL)
       return failed;
     sources[i] = s;
   }
@@ -133,7 +163,7 @@ static int count_taken(int (*reader)(struct source *))
   return closed;
 }
 
-/* Third cure: who owns it keeps it where the collector looks. */
+/* Fourth cure: who owns it keeps it where the collector looks. */
 static int count_owned(void)
 {
   int closed = 0;
@@ -153,6 +183,7 @@ int main(void)
   show("  nothing done", count_taken(read_early));
   show("  gcx_keep_alive at the end", count_taken(read_kept_alive));
   show("  a hold around the use", count_taken(read_held));
+  show("  the handle acquired", count_taken(read_acquired));
   show("  its owner keeps it", count_owned());
   return 0;
 }
