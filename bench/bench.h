@@ -46,6 +46,18 @@ static inline uint64_t bench_now_ns(void)
   return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* The same for one of several threads. */
+static inline uint64_t bench_thread_ns(void)
+{
+  const char *which = getenv("GCX_BENCH_CLOCK");
+  struct timespec ts;
+
+  if (which == NULL || strcmp(which, "cpu") != 0)
+    return bench_now_ns();
+  (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 static inline int bench_by_value(const void *a, const void *b)
 {
   double x, y;

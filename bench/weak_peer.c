@@ -5,7 +5,8 @@
  *   weak_peer get N      lookups that hit, in random order, of N keys: ns of
  *                        gcx_table_get(), ns of uthash with a hash of the pointer
  *   weak_peer set N      overwriting values, the same way
- *   weak_peer threads N  ns of a lookup in each of two threads at once, of one
+ *   weak_peer threads N  ns of a lookup in each of two threads at once, of one; the
+ *                        same of uthash: what this machine makes of two threads
  *   weak_peer order N    the termination phase with N entries, each value the
  *                        next key, in the order of allocation: ns an entry, work
  *   weak_peer random N   the same, in random order: ns an entry, work
@@ -32,6 +33,7 @@
 #include <gcx.h>
 
 #define COLLECTIONS 9
+#define TURNS 3
 #define LOOKUPS ((size_t)4 << 20)
 
 /* One multiplication, as in gcx: uthash's own reads the key byte by byte. */
@@ -146,28 +148,57 @@ static void set_both(void)
   print_both(gcx, ns_each(begin));
 }
 
-static void *look_up(void *unused)
+static void *look_up(void *ret_ns)
 {
+  uint64_t begin = bench_thread_ns();
+
   for (size_t i = 0; i < LOOKUPS; i++)
     BENCH_KEEP(gcx_table_get(table, keys[order[i % count]]));
-  return unused;
+  *(double *)ret_ns = (double)(bench_thread_ns() - begin) / (double)LOOKUPS;
+  return NULL;
 }
 
-static void get_in_threads(void)
+static void *look_up_plain(void *ret_ns)
+{
+  uint64_t begin = bench_thread_ns();
+
+  for (size_t i = 0; i < LOOKUPS; i++) {
+    struct plain *e;
+
+    HASH_FIND_PTR(plain, &keys[order[i % count]], e);
+    BENCH_KEEP(e->value);
+  }
+  *(double *)ret_ns = (double)(bench_thread_ns() - begin) / (double)LOOKUPS;
+  return NULL;
+}
+
+/* Mean of what each of @n threads needs for a lookup, all at once. */
+static double in_threads(void *(*look)(void *ret_ns), size_t n)
 {
   pthread_t threads[2];
-  uint64_t begin = bench_now_ns();
-  double two;
+  double ns[2], sum = 0;
 
-  for (int i = 0; i < 2; i++)
-    if (pthread_create(&threads[i], NULL, look_up, NULL) != 0)
+  for (size_t i = 0; i < n; i++)
+    if (pthread_create(&threads[i], NULL, look, &ns[i]) != 0)
       exit(2);
-  for (int i = 0; i < 2; i++)
+  for (size_t i = 0; i < n; i++) {
     (void)pthread_join(threads[i], NULL);
-  two = ns_each(begin);
-  begin = bench_now_ns();
-  (void)look_up(NULL);
-  printf("%.2f %.2f\n", two, ns_each(begin));
+    sum += ns[i];
+  }
+  return sum / (double)n;
+}
+
+/* In turns, so that the moods of the machine meet all of them. */
+static void get_in_threads(void)
+{
+  static void *(*const look[])(void *) = { look_up, look_up_plain };
+  double ns[4][TURNS];
+
+  for (int turn = -1; turn < TURNS; turn++) /* the first warms up */
+    for (size_t i = 0; i < 4; i++)
+      ns[i][turn < 0 ? 0 : turn] = in_threads(look[i / 2], 2 - i % 2);
+  for (size_t i = 0; i < 4; i++)
+    printf("%.2f%c", bench_median(ns[i], TURNS), i < 3 ? ' ' : '\n');
 }
 
 /* ---- the termination phase */

@@ -49,7 +49,7 @@ struct gcx_dependent *gcx_dependent_create(void *target, void *value)
     gcx__table_publish(d->state, d);
     gcx__thing_sign(d, DEPENDENT_SIGNATURE);
     result =
-        target != NULL ? -gcx__table_put(d->state, target, value, false) : 0;
+        target != NULL ? -gcx__table_put(d->state, d, target, value, false) : 0;
   }
   if (result != 0) {
     gcx_dispose(d);
@@ -87,7 +87,7 @@ int gcx_dependent_set_value(struct gcx_dependent *d, void *value)
   int result = -EINVAL;
 
   if (state != NULL && gcx__table_first(state, &target, &old))
-    result = gcx__table_change(state, target, value);
+    result = gcx__table_change(state, d, target, value);
   GCX_KEEP(d);
   return result;
 }
@@ -98,7 +98,7 @@ void gcx_dependent_clear(struct gcx_dependent *d)
   struct gcx__table *state = dependent_of(d, "gcx_dependent_clear", &start);
 
   if (state != NULL)
-    gcx__table_clear(state);
+    gcx__table_clear(state, d);
   GCX_KEEP(d);
 }
 

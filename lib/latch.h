@@ -12,7 +12,8 @@
 #include "assert.h"
 
 struct gcx__latch {
-  uint32_t word; /* 0 free, 1 held, 2 held and somebody may wait */
+  uint32_t word;    /* 0 free, 1 held */
+  uint32_t waiters; /* threads that sleep, or are about to */
 };
 
 void gcx__latch_wait(struct gcx__latch *l);
@@ -32,14 +33,19 @@ static inline void gcx__latch_lock(struct gcx__latch *l)
     gcx__latch_wait(l);
 }
 
+/* No locked instruction: who is going to sleep makes the two accesses happen in
+ * this order (latch.c). */
 static inline void gcx__latch_unlock(struct gcx__latch *l)
 {
-  if (GCX_UNLIKELY(__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) == 2))
+  __atomic_store_n(&l->word, 0, __ATOMIC_RELEASE);
+  __asm__ volatile("" : : : "memory");
+  if (GCX_UNLIKELY(__atomic_load_n(&l->waiters, __ATOMIC_RELAXED) != 0))
     gcx__latch_wake(l);
 }
 
 static inline void gcx__latch_reset(struct gcx__latch *l)
 {
+  __atomic_store_n(&l->waiters, 0, __ATOMIC_RELAXED);
   __atomic_store_n(&l->word, 0, __ATOMIC_RELEASE);
 }
 

@@ -55,6 +55,10 @@ bool gcx__write(int fd, const void *bytes, size_t n);
 void gcx__futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ms);
 void gcx__futex_wake(uint32_t *word);
 
+/* Every other thread of this process has executed a full memory barrier, or does
+ * not run, when it returns true. False: the system can't do it. */
+bool gcx__fence_all(void);
+
 /* Processors that this process may use, as at the first question. */
 unsigned gcx__cpus(void);
 

@@ -162,22 +162,33 @@ void gcx__table_trim_arrays(struct gcx__table *t)
 
 /* No latch is held. Retired arrays go after a stop: much of them is a reason for
  * one, as garbage is. Once an epoch, for the case that none can come. */
-void gcx__table_ask_for_collection(void)
+static GCX_NOINLINE void table_ask(size_t retired)
 {
-  size_t retired = __atomic_load_n(&table_retired_bytes, __ATOMIC_RELAXED);
   uint64_t now = gcx__read_now();
 
-  if (GCX_LIKELY(retired < RETIRED_MAX) ||
-      retired < gcx__entries_mapped() / 2 ||
+  if (retired < gcx__entries_mapped() / 2 ||
       __atomic_exchange_n(&table_asked, now, __ATOMIC_RELAXED) == now)
     return;
   gcx__bdw_collect();
 }
 
+static inline void table_ask_for_collection(void)
+{
+  size_t retired = __atomic_load_n(&table_retired_bytes, __ATOMIC_RELAXED);
+
+  if (GCX_UNLIKELY(retired >= RETIRED_MAX))
+    table_ask(retired);
+}
+
+void gcx__table_ask_for_collection(void)
+{
+  table_ask_for_collection();
+}
+
 /* ---- changing; the latch is held */
 
-static void table_revive(struct gcx__table *t, struct gcx__entry *e,
-                         uintptr_t value)
+static GCX_NOINLINE void table_revive(struct gcx__table *t,
+                                      struct gcx__entry *e, uintptr_t value)
 {
   uint64_t since = t->serial;
 
@@ -201,22 +212,39 @@ static int table_append(struct gcx__table *t, uintptr_t key, uintptr_t value)
   return 0;
 }
 
-/* -EEXIST: there is a value, *ret_old; it was replaced if @replace. */
-static int table_put_locked(struct gcx__table *t, const void *key,
-                            uintptr_t value, bool replace, void **ret_old)
+/* The caller waited for the latch: is it still the state of that table? */
+static bool table_is_of(const struct gcx__table *t, const void *self)
 {
-  struct gcx__entry *e = NULL;
+  return t->self == GCX_HIDE(self);
+}
 
-  if (t->self == 0)
+static struct gcx__entry *table_entry(const struct gcx__table *t,
+                                      const void *self, const void *key)
+{
+  return table_is_of(t, self) && t->entries != NULL
+             ? gcx__entries_find(t->entries, GCX_HIDE(key))
+             : NULL;
+}
+
+/* The key has none yet. */
+static GCX_NOINLINE int table_put_new(struct gcx__table *t, const void *key,
+                                      uintptr_t value)
+{
+  if (!gcx__thing_is_base(key))
     return -EINVAL;
-  if (t->entries != NULL)
-    e = gcx__entries_find(t->entries, GCX_HIDE(key));
-  if (e == NULL) {
-    if (!gcx__thing_is_base(key))
-      return -EINVAL;
-    (void)gcx__thing_know(key);
-    return table_append(t, GCX_HIDE(key), value);
-  }
+  (void)gcx__thing_know(key);
+  return table_append(t, GCX_HIDE(key), value);
+}
+
+/* -EEXIST: there is a value, *ret_old; it was replaced if @replace. */
+static int table_put_locked(struct gcx__table *t, const void *self,
+                            const void *key, uintptr_t value, bool replace,
+                            void **ret_old)
+{
+  struct gcx__entry *e = table_entry(t, self, key);
+
+  if (e == NULL)
+    return table_is_of(t, self) ? table_put_new(t, key, value) : -EINVAL;
   if (!gcx__table_reveal(&e->value, ret_old)) {
     table_revive(t, e, value);
     return 0;
@@ -226,8 +254,8 @@ static int table_put_locked(struct gcx__table *t, const void *key,
   return -EEXIST;
 }
 
-int gcx__table_put(struct gcx__table *t, const void *key, void *value,
-                   bool replace)
+int gcx__table_put(struct gcx__table *t, const void *self, const void *key,
+                   void *value, bool replace)
 {
   void *old = NULL;
   int result;
@@ -235,30 +263,30 @@ int gcx__table_put(struct gcx__table *t, const void *key, void *value,
   if (key == NULL || value == (void *)UINTPTR_MAX)
     return -EINVAL;
   gcx__latch_lock(&t->latch);
-  result = table_put_locked(t, key, GCX_HIDE(value), replace, &old);
+  result = table_put_locked(t, self, key, GCX_HIDE(value), replace, &old);
   gcx__latch_unlock(&t->latch);
   if (result == -EEXIST && replace) {
     result = 0;
-    if (old != value)
+    if (old != value && !t->borrows)
       gcx__table_let_go(t, old);
   }
-  gcx__table_ask_for_collection();
+  table_ask_for_collection();
   GCX_KEEP(key);
   GCX_KEEP(value);
   return result;
 }
 
-int gcx__table_change(struct gcx__table *t, const void *key, void *value)
+int gcx__table_change(struct gcx__table *t, const void *self, const void *key,
+                      void *value)
 {
-  struct gcx__entry *e = NULL;
+  struct gcx__entry *e;
   void *old = NULL;
   bool found;
 
   if (value == (void *)UINTPTR_MAX)
     return -EINVAL;
   gcx__latch_lock(&t->latch);
-  if (t->entries != NULL)
-    e = gcx__entries_find(t->entries, GCX_HIDE(key));
+  e = table_entry(t, self, key);
   found = e != NULL && gcx__table_reveal(&e->value, &old);
   if (found)
     __atomic_store_n(&e->value, GCX_HIDE(value), __ATOMIC_RELEASE);
@@ -270,14 +298,14 @@ int gcx__table_change(struct gcx__table *t, const void *key, void *value)
   return found ? 0 : -EINVAL;
 }
 
-bool gcx__table_take(struct gcx__table *t, const void *key, void **ret_value)
+bool gcx__table_take(struct gcx__table *t, const void *self, const void *key,
+                     void **ret_value)
 {
-  struct gcx__entry *e = NULL;
+  struct gcx__entry *e;
   bool taken;
 
   gcx__latch_lock(&t->latch);
-  if (t->entries != NULL)
-    e = gcx__entries_find(t->entries, GCX_HIDE(key));
+  e = table_entry(t, self, key);
   taken = e != NULL && gcx__table_reveal(&e->value, ret_value);
   if (taken) {
     __atomic_store_n(&e->value, 0, __ATOMIC_RELEASE);
@@ -306,10 +334,11 @@ void gcx__table_clear_locked(struct gcx__table *t)
   table_retire(t, a);
 }
 
-void gcx__table_clear(struct gcx__table *t)
+void gcx__table_clear(struct gcx__table *t, const void *self)
 {
   gcx__latch_lock(&t->latch);
-  gcx__table_clear_locked(t);
+  if (table_is_of(t, self))
+    gcx__table_clear_locked(t);
   gcx__latch_unlock(&t->latch);
   gcx__table_ask_for_collection();
 }

@@ -11,6 +11,7 @@
 #include "table.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "lock.h"
 #include "vm.h"
@@ -59,6 +60,18 @@ static void table_bury_locked(void)
     }
 }
 
+/* The latch goes on: who waited for it when the last table ended may hold it, or
+ * wait still, before it finds out. */
+static void table_begin(struct gcx__table *t, bool borrows)
+{
+  size_t after = offsetof(struct gcx__table, latch) + sizeof t->latch;
+
+  memset(t, 0, offsetof(struct gcx__table, latch));
+  memset((char *)t + after, 0, sizeof *t - after);
+  t->borrows = borrows;
+  t->serial = 1;
+}
+
 struct gcx__table *gcx__table_make(bool borrows)
 {
   struct gcx__table *t;
@@ -72,7 +85,7 @@ struct gcx__table *gcx__table_make(bool borrows)
   if (t == NULL)
     t = gcx__vm_alloc(sizeof *t);
   if (t != NULL)
-    *t = (struct gcx__table){ .borrows = borrows, .serial = 1 };
+    table_begin(t, borrows);
   return t;
 }
 
@@ -136,7 +149,7 @@ int gcx_table_add(struct gcx_table *t, const void *key, void *value)
   struct gcx__frame start = GCX__CALLER_FRAME();
   struct gcx__table *state = gcx__table_of(t, "gcx_table_add", &start);
   int result =
-      state != NULL ? gcx__table_put(state, key, value, false) : -EINVAL;
+      state != NULL ? gcx__table_put(state, t, key, value, false) : -EINVAL;
 
   GCX_KEEP(t);
   return result;
@@ -147,7 +160,7 @@ int gcx_table_set(struct gcx_table *t, const void *key, void *value)
   struct gcx__frame start = GCX__CALLER_FRAME();
   struct gcx__table *state = gcx__table_of(t, "gcx_table_set", &start);
   int result =
-      state != NULL ? gcx__table_put(state, key, value, true) : -EINVAL;
+      state != NULL ? gcx__table_put(state, t, key, value, true) : -EINVAL;
 
   GCX_KEEP(t);
   return result;
@@ -155,10 +168,11 @@ int gcx_table_set(struct gcx_table *t, const void *key, void *value)
 
 /* What was @made is added, unless there is a value by now; -EAGAIN: there was, and
  * is gone again. */
-static int table_settle(struct gcx__table *t, const void *key, void *made,
+static int table_settle(struct gcx_table *table, const void *key, void *made,
                         void **ret_value)
 {
-  int result = gcx__table_put(t, key, made, false);
+  struct gcx__table *t = table->state;
+  int result = gcx__table_put(t, table, key, made, false);
 
   if (result == 0) {
     *ret_value = made;
@@ -188,7 +202,7 @@ int gcx_table_get_or_add(struct gcx_table *t, const void *key, gcx_make_fn make,
     if (made == NULL)
       return -ENOMEM;
     do
-      result = table_settle(state, key, made, &value);
+      result = table_settle(t, key, made, &value);
     while (result == -EAGAIN);
     if (result != 0)
       gcx__table_let_go(state, made); /* nobody else knows it */
@@ -206,7 +220,7 @@ bool gcx_table_remove(struct gcx_table *t, const void *key)
   struct gcx__frame start = GCX__CALLER_FRAME();
   struct gcx__table *state = gcx__table_of(t, "gcx_table_remove", &start);
   void *value = NULL;
-  bool taken = state != NULL && gcx__table_take(state, key, &value);
+  bool taken = state != NULL && gcx__table_take(state, t, key, &value);
 
   if (taken) {
     gcx__table_let_go(state, value);
@@ -223,7 +237,7 @@ void gcx_table_clear(struct gcx_table *t)
   struct gcx__table *state = gcx__table_of(t, "gcx_table_clear", &start);
 
   if (state != NULL)
-    gcx__table_clear(state);
+    gcx__table_clear(state, t);
   GCX_KEEP(t);
 }
 
@@ -273,6 +287,8 @@ void gcx__table_after_fork(void)
 
     if (t->latch.word != 0)
       gcx__table_repair(t);
+    else
+      gcx__latch_reset(&t->latch); /* who waited for it is gone */
   }
 }
 

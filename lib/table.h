@@ -20,23 +20,25 @@ struct gcx_table {
   struct gcx__table *state;
 };
 
+/* Two cache lines: what readers look at, and what each change writes. */
 struct gcx__table {
-  struct gcx__link link;        /* in the list of all tables */
-  uintptr_t self;               /* hidden object; 0: it has ended */
   struct gcx__entries *entries; /* NULL: none yet, or ended */
-  struct gcx__latch latch;      /* who changes it */
-  bool borrows;
-  bool visited;     /* ephemeron.c, in a stop */
-  uint64_t added;   /* entries, ever; by the holder of the latch */
-  uint64_t removed; /* of those; by the holder of the latch */
-  uint64_t ended;   /* of those, in stops */
-  uint64_t serial;  /* of the next entry */
-  struct gcx__entries
-      *retired;         /* arrays that readers may look at, latest first;
-                                   by the holder of the latch */
-  uint64_t freed_until; /* gcx__read_safe when some of them last went */
-  uint64_t ended_in;    /* epoch in which it ended */
+  uintptr_t self;               /* hidden object; 0: it has ended */
+  struct gcx__link link;        /* in the list of all tables */
   struct gcx__table *next_free;
+  uint64_t ended_in; /* epoch in which it ended */
+  bool borrows;
+  bool visited; /* ephemeron.c, in a stop */
+
+  struct gcx__latch latch __attribute__((aligned(64))); /* who changes it */
+  /* The rest by its holder, but @ended. */
+  uint64_t added;               /* entries, ever */
+  uint64_t removed;             /* of those */
+  uint64_t ended;               /* of those, in stops */
+  uint64_t serial;              /* of the next entry */
+  struct gcx__entries *retired; /* arrays that readers may look at, latest
+                                   first */
+  uint64_t freed_until;         /* gcx__read_safe when some last went */
 };
 
 static inline size_t gcx__table_live(const struct gcx__table *t)
@@ -85,14 +87,20 @@ void gcx__table_end(struct gcx__table *t);
 void gcx__table_note_dead(
     struct gcx__table *t); /* stopped: its object is gone */
 
-/* table-change.c; of gcx__table_put(), @replace: else -EEXIST if there is one. */
-int gcx__table_put(struct gcx__table *t, const void *key, void *value,
-                   bool replace);
+/* table-change.c. @self is the object that @t is the state of, held by the caller:
+ * it may be disposed by another thread meanwhile, and @t be the state of another
+ * table; then nothing is changed.
+ *
+ * @replace: else -EEXIST if there is one. */
+int gcx__table_put(struct gcx__table *t, const void *self, const void *key,
+                   void *value, bool replace);
 /* Of an entry that is there; -EINVAL: there is none (any more). */
-int gcx__table_change(struct gcx__table *t, const void *key, void *value);
+int gcx__table_change(struct gcx__table *t, const void *self, const void *key,
+                      void *value);
 /* False: there is none (any more). The caller lets go of the value. */
-bool gcx__table_take(struct gcx__table *t, const void *key, void **ret_value);
-void gcx__table_clear(struct gcx__table *t);
+bool gcx__table_take(struct gcx__table *t, const void *self, const void *key,
+                     void **ret_value);
+void gcx__table_clear(struct gcx__table *t, const void *self);
 void gcx__table_clear_locked(struct gcx__table *t); /* the latch is held */
 
 /* An entry with this value has ended. The caller holds @value. */

@@ -193,6 +193,36 @@ static void asks_a_string(void *arg)
   (void)gcx_table_get((struct gcx_table *)arg, arg);
 }
 
+/* A thread that waited for the latch of a table, while another one disposed it and
+ * its state became that of a third table. */
+START_TEST(test_a_writer_that_comes_too_late)
+  {
+    struct gcx__table *state = table->state;
+    void *key = gcx_alloc_managed(32), *value = gcx_alloc_managed(32), *out;
+
+    gcx_dispose(table);
+    collect();
+    for (int i = 0; i < MANY; i++) {
+      values[i] = gcx_table_create(0);
+      if (((struct gcx_table *)values[i])->state == state)
+        break;
+      ck_assert_int_lt(i, MANY - 1); /* states are used again */
+      keys[i] = values[i];
+    }
+    for (int i = 0; i < 2; i++) {
+      ck_assert_int_eq(gcx__table_put(state, table, key, value, true), -EINVAL);
+      ck_assert_int_eq(gcx__table_change(state, table, key, NULL), -EINVAL);
+      ck_assert(!gcx__table_take(state, table, key, &out));
+      gcx__table_clear(state, table);
+      ck_assert_uint_eq(gcx__table_live(state), (size_t)i);
+      if (i == 0)
+        ck_assert_int_eq(
+            gcx__table_put(state, GCX_REVEAL(state->self), key, value, true),
+            0);
+    }
+  }
+END_TEST
+
 START_TEST(test_no_table)
   {
     static char text[64] = "neither a table nor an object";
@@ -1178,6 +1208,7 @@ static Suite *table_suite(void)
   tcase_add_test(c, test_null_values_and_foreign_values);
   tcase_add_test(c, test_arguments);
   tcase_add_test(c, test_disposed_table);
+  tcase_add_test(c, test_a_writer_that_comes_too_late);
   tcase_add_test(c, test_no_table);
   tcase_add_test(c, test_many);
   tcase_add_test(c, test_get_or_add);
