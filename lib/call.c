@@ -76,7 +76,8 @@ static void call_left(void *arg)
                         "exception");
 }
 
-void gcx__call_finalizer(uint32_t number, void *object)
+/* Where stacks end that are taken in it: below are gcx's own frames. */
+GCX_OUTERMOST void gcx__call_finalizer(uint32_t number, void *object)
 {
   const struct gcx_type *type = gcx__type_at(gcx__record_at(number)->type);
   struct call_frame frame __attribute__((cleanup(call_left))) = {

@@ -51,11 +51,16 @@ bool gcx__finalize_is_running(void)
   return __atomic_load_n(&finalize_running, __ATOMIC_ACQUIRE) != 0;
 }
 
+void gcx__finalize_over(void)
+{
+  __atomic_store_n(&finalize_running, 0, __ATOMIC_RELEASE);
+}
+
 static void finalize_call(uint32_t number, void *object)
 {
   __atomic_store_n(&finalize_running, 1, __ATOMIC_RELEASE);
   gcx__call_finalizer(number, object);
-  __atomic_store_n(&finalize_running, 0, __ATOMIC_RELEASE);
+  gcx__finalize_over();
 }
 
 /* Nothing runs at exit: what is pending stays so. Nor what is the parent's, in
@@ -94,7 +99,7 @@ void gcx__finalize_dispose_due(uint32_t number)
   } while (!gcx__record_change(number, state, state & ~GCX_FLAG_DUE));
   __atomic_store_n(&finalize_running, 1, __ATOMIC_RELEASE);
   (void)gcx__lifecycle_end(number, GCX_END_DISPOSE, 0, NULL);
-  __atomic_store_n(&finalize_running, 0, __ATOMIC_RELEASE);
+  gcx__finalize_over();
   GCX_KEEP(object);
 }
 

@@ -17,6 +17,7 @@ void gcx__finalize_critical(void);
 
 /* Does a thread run a finalizer or a disposal for us at this moment? */
 bool gcx__finalize_is_running(void);
+void gcx__finalize_over(void); /* it does not any more, even if it was left */
 
 /* Dispose @number if its disposal was put off (GCX_FLAG_DUE) and is still to be
  * done. */

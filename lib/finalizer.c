@@ -117,6 +117,16 @@ static void finalizer_work(void)
   gcx__futex_wake(&finalizer_done);
 }
 
+/* The thread ends, and whoever waits sleeps: the next one is started at once. At
+ * exit those that wait do the work. */
+static void finalizer_leave(void)
+{
+  __atomic_store_n(&finalizer_tid, 0, __ATOMIC_RELEASE);
+  __atomic_store_n(&finalizer_state, FINALIZER_NONE, __ATOMIC_RELEASE);
+  if (!gcx_shutting_down())
+    gcx__finalizer_ensure();
+}
+
 /* Also when a finalizer is left for good: then the thread, if it is gcx's, ends. */
 static void finalizer_end_turn(void *arg)
 {
@@ -126,11 +136,10 @@ static void finalizer_end_turn(void *arg)
   if (__atomic_load_n(&finalizer_turn, __ATOMIC_ACQUIRE) != self)
     return;
   finalizer_depth = 0;
+  gcx__finalize_over();
   __atomic_store_n(&finalizer_turn, 0, __ATOMIC_RELEASE);
-  if (*left && __atomic_load_n(&finalizer_tid, __ATOMIC_ACQUIRE) == self) {
-    __atomic_store_n(&finalizer_tid, 0, __ATOMIC_RELEASE);
-    __atomic_store_n(&finalizer_state, FINALIZER_NONE, __ATOMIC_RELEASE);
-  }
+  if (*left && __atomic_load_n(&finalizer_tid, __ATOMIC_ACQUIRE) == self)
+    finalizer_leave();
 }
 
 struct finalizer_turn_frame {

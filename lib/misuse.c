@@ -173,6 +173,18 @@ void gcx__misuse_finalizer(enum gcx__report_id id, uint32_t number,
   gcx__report(&r, 1, true);
 }
 
+void gcx__misuse_slow_finalizer(uint32_t number, uint32_t tid, uint32_t site,
+                                const char *detail)
+{
+  struct gcx_report r = { .id = GCX_REPORT_SLOW_FINALIZER };
+
+  gcx__misuse_identify(&r, number);
+  misuse_detail(&r, "%s", detail);
+  r.use_tid = tid;
+  r.use_site = site;
+  gcx__report(&r, 1, true);
+}
+
 void gcx__misuse_critical_alloc(size_t bytes, const struct gcx__frame *start)
 {
   struct gcx_report r = { .id = GCX_REPORT_CRITICAL_ALLOC };

@@ -48,6 +48,11 @@ void gcx__misuse_critical_alloc(size_t bytes, const struct gcx__frame *start);
 void gcx__misuse_finalizer(enum gcx__report_id id, uint32_t number,
                            void (*function)(void *obj), const char *detail);
 
+/* The finalizer of @number that the thread @tid runs takes long; @site: where it
+ * is, or which one it is. No call of the program's. */
+void gcx__misuse_slow_finalizer(uint32_t number, uint32_t tid, uint32_t site,
+                                const char *detail);
+
 /* Use, or second disposal, of a disposed object. */
 void gcx__misuse_disposed(enum gcx__report_id id, uint32_t number,
                           const char *function, const struct gcx__frame *start);

@@ -198,6 +198,33 @@ START_TEST(test_the_others_are_finalized_all_the_same)
   }
 END_TEST
 
+static int all_left;
+
+static void always_leaves(void *obj)
+{
+  (void)obj;
+  all_left++;
+  pthread_exit(NULL);
+}
+
+static const struct gcx_type always_leaving_type =
+    GCX_TYPE_INIT("always leaving", 48, 0, NULL, NULL, always_leaves, NULL);
+
+/* Each ends gcx's thread: who waits need not wait for the next one. (If it were
+ * noticed only after a tenth of a second, this would not end in time.) */
+START_TEST(test_all_of_them_leave)
+  {
+    gcx__opt.misuse = GCX_MISUSE_REPORT;
+    gcx__opt.max_reports = 1;
+    gcx__opt.symbolize_ms = 0;
+    lose_of_type(&always_leaving_type, 2000);
+    settle();
+    demand_most(all_left, 2000);
+    gcx__opt.leak = GCX_LEAK_REPORT; /* no exit status */
+    _exit(0);
+  }
+END_TEST
+
 /* A jump needs a frame to go to: the call is made here, not by gcx's thread. */
 static jmp_buf outside;
 
@@ -445,13 +472,19 @@ END_TEST
 
 static struct seen *slow_seen;
 
-/* Goes on until somebody has said that it is slow. */
+/* Goes on until somebody has said that it is slow; no call in it, so that there is
+ * one place where it can be. */
+static GCX_NOINLINE void is_stuck_here(void)
+{
+  while (__atomic_load_n(&slow_seen->findings[GCX_REPORT_SLOW_FINALIZER],
+                         __ATOMIC_ACQUIRE) == 0)
+    __asm__ volatile("" : : : "memory");
+}
+
 static void takes_its_time(void *obj)
 {
   (void)obj;
-  while (__atomic_load_n(&slow_seen->findings[GCX_REPORT_SLOW_FINALIZER],
-                         __ATOMIC_ACQUIRE) == 0)
-    (void)sched_yield();
+  is_stuck_here();
   returned++;
 }
 
@@ -468,6 +501,83 @@ START_TEST(test_a_slow_one_is_named_while_it_runs)
     ck_assert_uint_ge(slow_seen->findings[GCX_REPORT_SLOW_FINALIZER], 1);
     ck_assert_str_eq(slow_seen->last.type_name, "slow");
     ck_assert_uint_ne(slow_seen->last.use_site, 0);
+  }
+END_TEST
+
+static void is_slow(void *arg)
+{
+  (void)arg;
+  slow_seen = seen_begin();
+  gcx__opt.symbolize_ms = 60000;
+  gcx__opt.slow_finalizer_ms = 5;
+  lose_of_type(&slow_type, 20);
+  settle();
+}
+
+/* The text from @at on is @part; what follows it. */
+static const char *demand_next(const char *at, const char *part)
+{
+  ck_assert_msg(strncmp(at, part, strlen(part)) == 0, "not \"%s\": %s", part,
+                at);
+  return at + strlen(part);
+}
+
+static const char *skip_line(const char *at)
+{
+  at = strchr(at, '\n');
+  ck_assert_ptr_nonnull(at);
+  return at + 1;
+}
+
+/* Where it is: the finalizer and what it has called, nothing of gcx's. Where gcx
+ * can't see another thread, which finalizer it is. */
+START_TEST(test_a_slow_one_is_named_with_its_stack)
+  {
+    const struct death *d = death_run(is_slow, NULL);
+    const char *at = strstr(d->err, "GCX-SLOW-FINALIZER: ");
+
+    ck_assert_ptr_nonnull(at);
+    at =
+        demand_next(at, "GCX-SLOW-FINALIZER: 1 object of slow (48 bytes) has a "
+                        "finalizer that takes long\n  what      slow, 48 bytes "
+                        "at 0x");
+    at = demand_next(skip_line(at), "  detail    longer than slow_finalizer_ms "
+                                    "allows");
+#if defined(__x86_64__)
+    at = demand_next(at, "; the stack says where it is now\n");
+    at = demand_next(skip_line(demand_next(at, "  finalizer in thread ")),
+                     "    #0 is_stuck_here ");
+    at = demand_next(skip_line(at), "    #1 takes_its_time ");
+#else
+    at = demand_next(skip_line(demand_next(at, "\n  finalizer in thread ")),
+                     "    #0 takes_its_time ");
+#endif
+    (void)demand_next(skip_line(at), "  born ");
+  }
+END_TEST
+
+/* Who has a signal for each of its own purposes is not disturbed. */
+static void own_realtime(int sig)
+{
+  (void)sig;
+  _exit(66);
+}
+
+static void is_slow_without_signals(void *arg)
+{
+  for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+    (void)signal(sig, own_realtime);
+  is_slow(arg);
+}
+
+START_TEST(test_without_a_signal_the_finalizer_is_named)
+  {
+    const struct death *d = death_demand_exit(is_slow_without_signals, NULL, 0);
+    const char *at = strstr(d->err, "  finalizer in thread ");
+
+    ck_assert_ptr_nonnull(at);
+    at = demand_next(skip_line(at), "    #0 takes_its_time ");
+    (void)demand_next(skip_line(at), "  born ");
   }
 END_TEST
 
@@ -493,6 +603,7 @@ static Suite *crash_suite(void)
   tcase_add_test(tc, test_a_handler_of_the_program_is_left_alone);
   tcase_add_test(tc, test_leaving_is_fatal);
   tcase_add_test(tc, test_the_others_are_finalized_all_the_same);
+  tcase_add_test(tc, test_all_of_them_leave);
   tcase_add_test(tc, test_jumping_out_is_fatal);
   tcase_add_test(tc, test_jumping_out_is_reported);
   tcase_add_test(tc, test_jumping_inside_is_fine);
@@ -502,6 +613,8 @@ static Suite *crash_suite(void)
   tcase_add_test(tc, test_using_what_was_finalized);
   tcase_add_test(tc, test_using_what_was_resurrected);
   tcase_add_test(tc, test_a_slow_one_is_named_while_it_runs);
+  tcase_add_test(tc, test_a_slow_one_is_named_with_its_stack);
+  tcase_add_test(tc, test_without_a_signal_the_finalizer_is_named);
   tcase_add_test(tc, test_none_is_slow);
   suite_add_tcase(s, tc);
   return s;
