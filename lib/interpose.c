@@ -381,10 +381,14 @@ void gcx__interpose_after_unload(void)
   gcx__trace_flush();
 }
 
+/* What goes may never have been listed: a report may need its name. */
 INTERPOSE_EXPORT int dlclose(void *handle)
 {
-  int result = INTERPOSE_REAL(dlclose)(handle);
+  int result;
 
+  if (interpose_ready)
+    (void)gcx__modules_refresh();
+  result = INTERPOSE_REAL(dlclose)(handle);
   gcx__interpose_after_unload();
   return result;
 }

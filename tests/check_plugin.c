@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 
+#include "modules.h"
 #include "plugin_types.h"
 #include "threads_cxx.h"
 #include "waits.h"
@@ -75,6 +76,20 @@ START_TEST(test_unused_is_unloaded)
     ck_assert(is_loaded());
     ck_assert_int_eq(dlclose(handle), 0);
     ck_assert(!is_loaded());
+  }
+END_TEST
+
+/* Nothing has collected while it was there. */
+START_TEST(test_unloaded_has_a_name)
+  {
+    uint32_t epoch = gcx__modules_epoch();
+    const struct gcx__module *m;
+
+    ck_assert_int_eq(dlclose(handle), 0);
+    ck_assert_uint_eq(gcx__modules_epoch(), epoch + 1);
+    m = gcx__modules_find((uintptr_t)plugin.make, epoch);
+    ck_assert_ptr_nonnull(m);
+    ck_assert_ptr_nonnull(strstr(m->path, "plugin_types.so"));
   }
 END_TEST
 
@@ -299,6 +314,7 @@ static Suite *plugin_suite(void)
 
   tcase_add_checked_fixture(c, setup, NULL);
   tcase_add_test(c, test_unused_is_unloaded);
+  tcase_add_test(c, test_unloaded_has_a_name);
   tcase_add_test(c, test_dispose_after_dlclose);
   tcase_add_test(c, test_describe_after_dlclose);
   tcase_add_test(c, test_handle_after_dlclose);
