@@ -211,6 +211,11 @@ bool gcx__bdw_is_incremental(void)
   return GC_is_incremental_mode() != 0;
 }
 
+unsigned gcx__bdw_markers(void)
+{
+  return (unsigned)GC_get_parallel();
+}
+
 /* GC_get_heap_size() takes the lock, which before_stop already holds. */
 size_t gcx__bdw_heap_bytes(void)
 {

@@ -80,6 +80,7 @@ uint32_t gcx__bdw_stops(void);   /* that have begun; any time, no lock */
 uint64_t gcx__bdw_collections_seen(void); /* mark_end hooks that ran */
 void gcx__bdw_resync(void); /* what was missed is dealt with; locks held */
 bool gcx__bdw_is_incremental(void);
+unsigned gcx__bdw_markers(void);  /* threads of its own */
 size_t gcx__bdw_heap_bytes(void); /* mapped or not */
 
 /* ---- roots: stopped, in push_roots only */

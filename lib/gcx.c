@@ -72,8 +72,11 @@ static void gcx_read_options(void)
 /* Where the roots are not covered for certain, a finding is no reason to stop. */
 static void gcx_check_roots(void)
 {
-  const char *why = gcx__roots_init();
+  const char *why = gcx__interpose_obstacle();
 
+  if (why != NULL)
+    gcx__roots_are_unseen(why);
+  why = gcx__roots_init();
   if (why != NULL && gcx__opt.verbosity > 0)
     gcx__warn("findings will not be fatal: %s", why);
 }

@@ -34,6 +34,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <threads.h>
@@ -78,10 +79,14 @@ static struct {
          : (interpose_look_up(#name, (void **)(void *)&interpose_real.name), \
             &interpose_real.name)))
 
+/* Behind libgcx comes nothing if the C library comes before it: then the first
+ * in the process is the C library's. */
 static void interpose_look_up(const char *name, void **ret_function)
 {
   void *function = dlsym(RTLD_NEXT, name);
 
+  if (function == NULL)
+    function = dlsym(RTLD_DEFAULT, name);
   GCX_ASSERT(function != NULL);
   __atomic_store_n(ret_function, function, __ATOMIC_RELAXED);
 }
@@ -394,6 +399,20 @@ INTERPOSE_EXPORT int dlclose(void *handle)
 }
 
 /* ---- start */
+
+/* The first definition in the process is ours, or somebody's who calls ours, as
+ * AddressSanitizer's does; if it is the C library's, nobody calls ours. */
+const char *gcx__interpose_obstacle(void)
+{
+  void *first = dlsym(RTLD_DEFAULT, "pthread_create");
+  void *real = NULL;
+
+  memcpy(&real, &INTERPOSE_REAL(pthread_create), sizeof(real));
+  return first != real ? NULL
+                       : "libgcx was loaded behind the C library and does not "
+                         "see threads begin (link the program itself with it, "
+                         "or preload it)";
+}
 
 void gcx__interpose_set_start(void (*start)(void))
 {

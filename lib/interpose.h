@@ -20,6 +20,10 @@ void gcx__interpose_set_start(void (*start)(void));
  * destructor, while it is still registered. */
 void gcx__interpose_init(const struct gcx__thread_hooks *more);
 
+/* NULL, or one sentence: libgcx is not in front of the C library. So it is where a
+ * library of a program that knows nothing of gcx brings it, or dlopen(). */
+const char *gcx__interpose_obstacle(void);
+
 /* What dlclose() does afterwards; whoever else finds that the epoch has advanced
  * may call it, too. */
 void gcx__interpose_after_unload(void);

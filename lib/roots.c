@@ -56,6 +56,7 @@ static size_t roots_region_count;
 
 static const char *roots_sentence; /* gcx__roots_obstacle() */
 static bool roots_have_tls;
+static bool roots_unseen; /* gcx__roots_are_unseen() */
 
 static bool roots_collected; /* in the present stop */
 static bool roots_whole;
@@ -364,7 +365,11 @@ static void roots_collect(void)
   /* In incremental mode a fault is nothing unusual: bdwgc protects pages. */
   threads = gcx__maps_threads();
   still = roots_count_still();
+  if (roots_unseen)
+    still += gcx__bdw_markers(); /* idle, and not on the list */
   roots_still = still == threads || still + roots_count_beginning() == threads;
+  if (roots_unseen && !roots_still)
+    roots_whole = false;
   gcx__words_read_in_place(!gcx__bdw_is_incremental() && still == threads);
   for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
     roots_scan_thread(t);
@@ -476,10 +481,19 @@ static bool roots_has_fake_stack(void)
          __asan_get_current_fake_stack() != NULL;
 }
 
+void gcx__roots_are_unseen(const char *why)
+{
+  roots_unseen = true;
+  roots_sentence = why;
+}
+
 const char *gcx__roots_init(void)
 {
-  roots_sentence = gcx__tls_init();
-  roots_have_tls = roots_sentence == NULL;
+  const char *unknown = gcx__tls_init();
+
+  roots_have_tls = unknown == NULL;
+  if (roots_sentence == NULL)
+    roots_sentence = unknown;
   (void)gcx__modules_refresh();
   if (roots_sentence == NULL && !roots_test_layout())
     roots_sentence = "values put into thread-local memory were not found there";

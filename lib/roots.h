@@ -14,6 +14,9 @@
  * __thread variable, a low and a high key must be found by the code that pushes
  * roots. NULL if all is well, else one sentence: verdicts are then never fatal. */
 const char *gcx__roots_init(void);
+/* To be told before, if so, and why: threads and mappings come and go unseen. Then
+ * a stop in which one moves that gcx does not know gives no verdict. */
+void gcx__roots_are_unseen(const char *why);
 const char *gcx__roots_obstacle(void); /* the same sentence, later */
 
 void gcx__roots_before_stop(void); /* hook of bdw.h */
