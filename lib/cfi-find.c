@@ -9,6 +9,8 @@
 
 #include <link.h>
 
+#include "loaded.h"
+
 struct search {
   uintptr_t target;
   struct gcx__cfi cfi;
@@ -70,7 +72,7 @@ bool gcx__cfi_find(uintptr_t pc, struct gcx__cfi *ret_cfi)
   /* The call itself, which may be the last instruction of its function. */
   struct search s = { .target = pc - 1 };
 
-  (void)dl_iterate_phdr(search_object, &s);
+  (void)gcx__loaded_iterate_brief(search_object, &s);
   if (s.found) {
     *ret_cfi = s.cfi;
   }

@@ -22,6 +22,7 @@
 #include "finalizer.h"
 #include "freed.h"
 #include "lifecycle.h"
+#include "loaded.h"
 #include "lock.h"
 #include "low-memory.h"
 #include "pool-idle.h"
@@ -58,6 +59,7 @@ static void fork_child(void)
   struct gcx__thread *self;
 
   gcx__lock_reinit_all();
+  gcx__loaded_after_fork();
   gcx__unwind_after_fork(true);
   gcx__lifecycle_after_fork(); /* while vanished threads are on the list */
   gcx__thread_after_fork(fork_drop);

@@ -43,6 +43,7 @@
 #include "bdw.h"
 #include "depot.h"
 #include "interpose-signal.h"
+#include "loaded.h"
 #include "modules.h"
 #include "roots.h"
 #include "trace.h"
@@ -91,9 +92,11 @@ static void interpose_look_up(const char *name, void **ret_function)
   __atomic_store_n(ret_function, function, __ATOMIC_RELAXED);
 }
 
-/* Signal handlers may call these two: nothing is looked up there later. */
+/* Signal handlers may call these two, and a collection lists what is loaded:
+ * nothing is looked up there later. */
 static void __attribute__((constructor)) interpose_look_up_early(void)
 {
+  gcx__loaded_init();
   (void)INTERPOSE_REAL(pthread_sigmask);
   (void)INTERPOSE_REAL(sigprocmask);
 }

@@ -7,7 +7,7 @@
  * take no lock: entries lie in chunks that never move, and the count is
  * published after the entry.
  *
- * A refresh copies ld.so's list inside dl_iterate_phdr() and merges the copy
+ * A refresh copies ld.so's list (loaded.h), under ld.so's lock, and merges the copy
  * afterwards under GCX_RANK_MODULES: ld.so's lock and ours are never held
  * together, since a constructor runs under the former and may need the latter.
  * Of two copies that race, the older (by ld.so's own counters, which only grow)
@@ -25,7 +25,9 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "loaded.h"
 #include "lock.h"
+#include "maps.h"
 #include "platform.h"
 #include "vm.h"
 
@@ -63,6 +65,8 @@ static struct gcx__module *module_entry(size_t index)
 
 /* ----------------------------------------------------------- ld.so's list */
 
+#define NOTES_MAX 1024 /* the build-id is among the first */
+
 static size_t note_round(size_t bytes)
 {
   return (bytes + 3) & ~(size_t)3;
@@ -92,6 +96,15 @@ static void take_build_id(struct gcx__module *m, const char *note, size_t bytes)
   }
 }
 
+/* Copied, since the object may go at this moment (loaded.h). */
+static void take_notes(struct gcx__module *m, uintptr_t at, size_t bytes)
+{
+  char notes[NOTES_MAX];
+
+  bytes = gcx__maps_copy(notes, at, GCX_MIN(bytes, sizeof(notes)));
+  take_build_id(m, notes, bytes);
+}
+
 static void take_segments(struct gcx__module *m,
                           const struct dl_phdr_info *info)
 {
@@ -106,7 +119,7 @@ static void take_segments(struct gcx__module *m,
     } else if (p->p_type == PT_TLS) {
       m->tls_bytes = p->p_memsz;
     } else if (p->p_type == PT_NOTE && m->build_id_bytes == 0) {
-      take_build_id(m, (const char *)at, p->p_memsz);
+      take_notes(m, at, p->p_memsz);
     }
   }
 }
@@ -175,7 +188,7 @@ static bool anything_changed(void)
 {
   struct module_copy now = { .n = 0 };
 
-  (void)dl_iterate_phdr(copy_counters, &now);
+  (void)gcx__loaded_iterate_brief(copy_counters, &now);
   return now.adds != __atomic_load_n(&modules_adds, __ATOMIC_ACQUIRE) ||
          now.subs != __atomic_load_n(&modules_subs, __ATOMIC_ACQUIRE);
 }
@@ -193,7 +206,7 @@ static bool copy_make(struct module_copy *ret_copy)
   for (;;) {
     struct module_copy c = { .n = 0 };
 
-    (void)dl_iterate_phdr(copy_one, &count);
+    (void)gcx__loaded_iterate_brief(copy_one, &count);
     c.max = count.n + 8; /* some may come between the two passes */
     c.text_max = count.text_used + 4096;
     c.seen = gcx__vm_map(copy_bytes(&c));
@@ -201,7 +214,7 @@ static bool copy_make(struct module_copy *ret_copy)
       return false;
     }
     c.text = (char *)(c.seen + c.max);
-    (void)dl_iterate_phdr(copy_one, &c);
+    (void)gcx__loaded_iterate_brief(copy_one, &c);
     if (c.n <= c.max && c.text_used <= c.text_max) {
       *ret_copy = c;
       return true;

@@ -27,7 +27,7 @@ struct gcx__module {
 
 void gcx__modules_init(void);
 
-/* Bring the list up to date with dl_iterate_phdr(). Cheap if nothing was loaded
+/* Bring the list up to date with ld.so's. Cheap if nothing was loaded
  * or unloaded (two counters are compared). True if something was unloaded since
  * the last call: epoch has advanced, and everything learnt about code addresses
  * is void. Must not be called while ld.so may be stopped under us; takes ld.so's

@@ -12,6 +12,8 @@
 #include <link.h>
 #include <string.h>
 
+#include "loaded.h"
+
 static void note_add_options(struct gcx__note *n, const char *text,
                              size_t bytes)
 {
@@ -80,5 +82,5 @@ static int note_of_object(struct dl_phdr_info *info, size_t bytes, void *arg)
 void gcx__note_read(struct gcx__note *ret_note)
 {
   memset(ret_note, 0, sizeof *ret_note);
-  (void)dl_iterate_phdr(note_of_object, ret_note);
+  (void)gcx__loaded_iterate_brief(note_of_object, ret_note);
 }

@@ -37,6 +37,7 @@
 #include "modules.h"
 #include "options.h"
 #include "platform.h"
+#include "segments.h"
 #include "thread.h"
 #include "tls.h"
 #include "vm.h"
@@ -358,6 +359,7 @@ static void roots_collect(void)
   uintptr_t low, high;
   uint32_t still, threads;
 
+  gcx__segments_guard();
   roots_whole = roots_suspended != NULL;
   gcx__bdw_heap_bounds(&low, &high);
   gcx__words_begin(low, high);

@@ -37,10 +37,12 @@
 #include "foreign.h"
 #include "freed.h"
 #include "judge.h"
+#include "loaded.h"
 #include "object.h"
 #include "owner.h"
 #include "platform.h"
 #include "roots.h"
+#include "segments.h"
 #include "vm.h"
 #include "window.h"
 
@@ -61,6 +63,7 @@ static size_t termination_toggle_count;
 static struct gcx__batch *termination_spare; /* prepared before the stop */
 static struct gcx__batch *termination_found; /* of this collection */
 static uint32_t termination_missed;
+static uint32_t termination_put_off;
 static const char *termination_why;
 static struct gcx__termination_stats termination_stats;
 
@@ -267,12 +270,27 @@ static void termination_keep(uint32_t number)
   gcx__marker_add(&termination_marker, gcx__record_object(number));
 }
 
-static void termination_keep_everything(const char *why)
+static void termination_keep_everything(void)
 {
-  termination_no_verdict(why);
   gcx__judge_each_unmarked(termination_keep);
   termination_step(STEP_KEEP);
   gcx__marker_drain(&termination_marker);
+}
+
+/* What was loaded since bdwgc made its list is not scanned in this stop. The next
+ * one sees it: nothing has been missed then. */
+static void termination_judge(const char *fault, uint32_t stop)
+{
+  bool put_off = fault == NULL && gcx__loaded_grew();
+
+  if (fault != NULL)
+    termination_no_verdict(fault);
+  else if (put_off)
+    __atomic_fetch_add(&termination_put_off, 1, __ATOMIC_RELEASE);
+  if (fault != NULL || put_off)
+    termination_keep_everything();
+  else
+    termination_with_verdict(stop);
 }
 
 /* Cells that lie on a cache, and what is held for the program elsewhere. */
@@ -291,6 +309,7 @@ static void termination_mark_end(bool roots_pushed)
   uint32_t stop = gcx__window_stop();
   const char *fault = termination_fault(roots_pushed);
 
+  gcx__segments_release();
   termination_mark_own();
   termination_step(STEP_BEGIN);
   if (gcx__bdw_collections() != gcx__bdw_collections_seen()) {
@@ -304,10 +323,7 @@ static void termination_mark_end(bool roots_pushed)
   } else {
     gcx__marker_begin(&termination_marker, termination_begin_edges());
     termination_mark_known(&termination_marker);
-    if (fault == NULL)
-      termination_with_verdict(stop);
-    else
-      termination_keep_everything(fault);
+    termination_judge(fault, stop);
   }
   termination_toggle_count = 0;
   termination_stats.unmarked = gcx__judge_unmarked();
@@ -370,6 +386,11 @@ bool gcx__termination_will_be_lost(const void *object)
 uint32_t gcx__termination_without_verdict(void)
 {
   return __atomic_load_n(&termination_missed, __ATOMIC_ACQUIRE);
+}
+
+uint32_t gcx__termination_put_offs(void)
+{
+  return __atomic_load_n(&termination_put_off, __ATOMIC_ACQUIRE);
 }
 
 const char *gcx__termination_obstacle(void)

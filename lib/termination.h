@@ -60,6 +60,8 @@ extern const struct gcx__bdw_hooks gcx__termination_hooks;
 uint32_t gcx__termination_without_verdict(void);
 /* Why the latest of them had none. */
 const char *gcx__termination_obstacle(void);
+/* Stops that left it to the next one, since a library was loaded just before. */
+uint32_t gcx__termination_put_offs(void);
 
 /* Canaries found dead since start. */
 uint32_t gcx__termination_canaries(void);

@@ -286,6 +286,20 @@ size_t gcx__unwind_steps(const struct gcx__frame *start,
   return n;
 }
 
+/* Bounds of the object that libunwind is; none where it is linked into the same as
+ * gcx. Takes no lock. */
+bool gcx__unwind_is_own_code(uintptr_t pc)
+{
+  struct dl_find_object unwind, own;
+
+  return _dl_find_object((void *)(uintptr_t)unw_backtrace, &unwind) == 0 &&
+         _dl_find_object((void *)(uintptr_t)gcx__unwind_is_own_code, &own) ==
+             0 &&
+         unwind.dlfo_map_start != own.dlfo_map_start &&
+         pc >= (uintptr_t)unwind.dlfo_map_start &&
+         pc < (uintptr_t)unwind.dlfo_map_end;
+}
+
 void gcx__unwind_prime(void)
 {
   void *pcs[4];

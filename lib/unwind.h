@@ -52,6 +52,9 @@ size_t gcx__unwind_steps(const struct gcx__frame *start,
 /* First unwind of a thread allocates inside libunwind: do it now. */
 void gcx__unwind_prime(void);
 
+/* Is @pc libunwind's? Then it called, with a lock of its own held. Any time. */
+bool gcx__unwind_is_own_code(uintptr_t pc);
+
 /* Around a fork, with gcx's locks held: nobody is inside libunwind meanwhile. */
 void gcx__unwind_before_fork(void);
 void gcx__unwind_after_fork(bool is_child);

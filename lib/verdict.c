@@ -27,6 +27,7 @@
 
 #define CANARIES 16
 #define CANARIES_ENOUGH 12
+#define VERDICT_TRIES 8 /* while others load libraries */
 
 static size_t verdict_checked; /* findings counted by earlier checks */
 static uint32_t verdict_canaries_before;
@@ -41,7 +42,13 @@ void gcx__verdict_collect(uintptr_t sp, const uintptr_t *registers, size_t n)
   (void)gcx__bdw_check_hooks();
   gcx__roots_scan_from(sp, registers, n);
   gcx__bdw_clear_stack();
-  gcx__bdw_collect();
+  for (int i = 0; i < VERDICT_TRIES; i++) {
+    uint32_t before = gcx__termination_put_offs();
+
+    gcx__bdw_collect();
+    if (gcx__termination_put_offs() == before)
+      break;
+  }
   gcx__roots_scan_from(0, NULL, 0);
 }
 
