@@ -35,6 +35,19 @@ static uint32_t verdict_missed; /* stops without a verdict, already told */
 
 /* ---- collecting */
 
+/* A function of its own: below the part of the stack that counts. */
+static GCX_NOINLINE void verdict_collect_until_judged(void)
+{
+  uint32_t before;
+
+  for (int i = 0; i < VERDICT_TRIES; i++) {
+    before = gcx__termination_put_offs();
+    gcx__bdw_collect();
+    if (gcx__termination_put_offs() == before)
+      return;
+  }
+}
+
 void gcx__verdict_collect(uintptr_t sp, const uintptr_t *registers, size_t n)
 {
   (void)
@@ -42,13 +55,7 @@ void gcx__verdict_collect(uintptr_t sp, const uintptr_t *registers, size_t n)
   (void)gcx__bdw_check_hooks();
   gcx__roots_scan_from(sp, registers, n);
   gcx__bdw_clear_stack();
-  for (int i = 0; i < VERDICT_TRIES; i++) {
-    uint32_t before = gcx__termination_put_offs();
-
-    gcx__bdw_collect();
-    if (gcx__termination_put_offs() == before)
-      break;
-  }
+  verdict_collect_until_judged();
   gcx__roots_scan_from(0, NULL, 0);
 }
 
