@@ -19,6 +19,8 @@
  * appends to a list that debuggers read, and which is read here as memory that may
  * vanish. Unloading needs no such care: what is gone holds nothing.
  *
+ * Both are taken with any of gcx's locks held; who has them takes none but ld.so's.
+ *
  * A thread that comes again while it is inside (a callback that walks, a handler of
  * a signal) goes straight to ld.so, whose lock it may take again. So does one whose
  * callback was left by longjmp(): ld.so's lock is then its own for ever. Leaving by
