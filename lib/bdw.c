@@ -238,12 +238,6 @@ void gcx__bdw_collect(void)
   (void)sched_yield();
 }
 
-void gcx__bdw_collect_if_idle(void)
-{
-  if (GC_get_bytes_since_gc() != 0)
-    GC_gcollect();
-}
-
 void *gcx__bdw_with_lock(void *(*fn)(void *), void *arg)
 {
   return GC_call_with_alloc_lock(fn, arg);
@@ -269,13 +263,6 @@ void gcx__bdw_thread_unregister(void)
 bool gcx__bdw_thread_is_registered(void)
 {
   return GC_thread_is_registered() != 0;
-}
-
-void gcx__bdw_set_stack_bottom(void *bottom)
-{
-  struct GC_stack_base base = { .mem_base = bottom };
-
-  GC_set_stackbottom(NULL, &base);
 }
 
 void gcx__bdw_altstack(void *stack, size_t stack_bytes, void *alt,

@@ -111,14 +111,12 @@ void gcx__bdw_read_pauses(struct gcx__bdw_pauses *ret_pauses);
 
 /* ---- control */
 void gcx__bdw_collect(void); /* full collection; locks */
-void gcx__bdw_collect_if_idle(void);
 void *gcx__bdw_with_lock(void *(*fn)(void *), void *arg);
 void *gcx__bdw_blocking(void *(*fn)(void *), void *arg); /* no suspend signal
                                        meanwhile; @fn must not touch the heap */
 bool gcx__bdw_thread_register(void *stack_base); /* false: was registered */
 void gcx__bdw_thread_unregister(void);
 bool gcx__bdw_thread_is_registered(void);
-void gcx__bdw_set_stack_bottom(void *bottom); /* calling thread; under lock */
 void gcx__bdw_altstack(void *stack, size_t stack_bytes, void *alt,
                        size_t alt_bytes);
 /* Wipe the dead part of the calling thread's stack. */

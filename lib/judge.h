@@ -12,7 +12,7 @@
 
 /* World running, before the stop: memory. False: a stop can give no verdict. */
 bool gcx__judge_reserve(void);
-/* Stopped, until gcx__judge_end(): is there room for all records? */
+/* Stopped: is there room for all records? */
 bool gcx__judge_has_room(void);
 
 /* Objects that wait for the finalizer thread and what they reach: marked. */

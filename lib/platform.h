@@ -51,7 +51,7 @@ const char *gcx__getenv(const char *name);
 bool gcx__write(int fd, const void *bytes, size_t n);
 
 /* Wait while *@word is @value, at most @timeout_ms (UINT64_MAX: for ever);
- * wake all who wait. No collector call: see gcx__blocking() in bdw.h. */
+ * wake all who wait. No collector call: see gcx__bdw_blocking(). */
 void gcx__futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ms);
 void gcx__futex_wake(uint32_t *word);
 

@@ -94,9 +94,3 @@ size_t gcx__record_count(void)
     count += *gcx__record_hot(n) != 0;
   return count;
 }
-
-size_t gcx__record_bytes_per_object(void)
-{
-  return sizeof(uintptr_t) + sizeof(struct gcx__fate) +
-         sizeof(struct gcx__record);
-}

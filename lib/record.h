@@ -191,8 +191,7 @@ static inline void gcx__record_drop_stopped(uint32_t number)
  * returned; no free number below it is given out again. */
 uint32_t gcx__record_after_fork(void);
 
-/* Objects tracked and memory taken, for tests and statistics. */
+/* Objects tracked, for tests and statistics. */
 size_t gcx__record_count(void);
-size_t gcx__record_bytes_per_object(void);
 
 #endif
