@@ -71,6 +71,13 @@ static inline bool gcx__cells_keep(struct gcx__cells *c, enum gcx__kind kind,
 bool gcx__cells_refill_numbers(struct gcx__cells *c);
 void gcx__cells_refill_order(struct gcx__cells *c);
 
+static inline uint32_t gcx__cells_next_order(struct gcx__cells *c)
+{
+  if (GCX_UNLIKELY(c->order == c->order_end))
+    gcx__cells_refill_order(c);
+  return c->order++;
+}
+
 /* Orders of birth in runs that are handed to threads from now on are this or
  * later (modulo 2^32). */
 uint32_t gcx__cells_next_run(void);

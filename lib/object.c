@@ -148,13 +148,6 @@ static inline void object_tag(void *p, size_t cell, uint32_t number)
   object_set(t->check, gcx__object_check(p, number));
 }
 
-static inline uint32_t object_order(struct gcx__cells *c)
-{
-  if (GCX_UNLIKELY(c->order == c->order_end))
-    gcx__cells_refill_order(c);
-  return c->order++;
-}
-
 /* An allocation that has come as far as @number, 0: not even so far. */
 static GCX_NOINLINE void *object_no_memory(struct gcx__cells *c,
                                            uint32_t number)
@@ -230,7 +223,7 @@ __attribute__((always_inline)) static inline void *object_make(
   object_set(r->bytes, (uint32_t)bytes);
   object_set(r->tid, t->tid);
   object_set(r->birth_ms, birth.ms);
-  object_set(r->birth_order, object_order(c));
+  object_set(r->birth_order, gcx__cells_next_order(c));
   *gcx__record_fate_in(chunk, number) =
       (struct gcx__fate){ .state = GCX_STATE_LIVE | flags };
   if (GCX_UNLIKELY(bytes > UINT32_MAX &&
@@ -273,7 +266,7 @@ static inline void object_note_birth(struct gcx__thread *t,
   r->tid = t->tid;
   r->birth_ms = birth.ms;
   if (t->cells != NULL)
-    r->birth_order = object_order(t->cells);
+    r->birth_order = gcx__cells_next_order(t->cells);
 }
 
 void gcx__object_set_birth(struct gcx__thread *t, uint32_t number,

@@ -146,22 +146,50 @@ static GCX_NOINLINE void *pool_take_slowly(struct gcx_pool *p, size_t bytes,
   return object;
 }
 
+/* leak=off: a birth without a stack and a time, and no call. */
+static inline void pool_lend_off(const struct gcx__pool *pool, uint32_t number,
+                                 size_t bytes, const struct gcx__thread *t)
+{
+  struct gcx__record_chunk *c = gcx__record_chunk_of(number);
+  struct gcx__record *r = gcx__record_in(c, number);
+  struct gcx__fate *f = gcx__record_fate_in(c, number);
+  uint32_t kept = f->state & (GCX_FLAG_AUX | GCX_FLAG_WEAK);
+
+  r->site = 0;
+  r->bytes = (uint32_t)bytes;
+  r->tid = t->tid;
+  r->birth_ms = 0;
+  r->birth_order = gcx__cells_next_order(t->cells);
+  if (GCX_LIKELY((kept & GCX_FLAG_AUX) == 0))
+    f->link = 0;
+  GCX_DELAY();
+  __atomic_store_n(&f->state, pool->lent_flags | kept, __ATOMIC_RELEASE);
+}
+
 void *gcx_pool_take(struct gcx_pool *p, size_t bytes)
 {
-  struct gcx__frame start = GCX__CALLER_FRAME();
+  const struct gcx__thread *t = gcx__thread_current;
   struct gcx__pool_hand *h;
   void *object = NULL;
-  uint32_t number;
+  uint32_t number = 0;
 
-  if (!pool_can_be_used(p) || !p->lends_buffers || bytes > p->max_bytes)
+  if (pool_can_be_used(p) && p->lends_buffers && bytes <= p->max_bytes) {
+    h = gcx__pool_hand(t, p->id);
+    if (GCX_LIKELY(h != NULL))
+      number = gcx__pool_hand_get(h, gcx__pool_class(bytes), &object);
+  }
+  if (GCX_UNLIKELY(number == 0)) {
+    struct gcx__frame start = GCX__CALLER_FRAME();
+
     return pool_take_slowly(p, bytes, &start);
-  h = gcx__pool_hand(gcx__thread_current, p->id);
-  if (GCX_UNLIKELY(h == NULL))
-    return pool_take_slowly(p, bytes, &start);
-  number = gcx__pool_hand_get(h, gcx__pool_class(bytes), &object);
-  if (GCX_UNLIKELY(number == 0))
-    return pool_take_slowly(p, bytes, &start);
-  gcx__pool_lend(p->pool, number, bytes, gcx__thread_current, &start);
+  }
+  if (gcx__opt.leak == GCX_LEAK_OFF && GCX_LIKELY(t->cells != NULL)) {
+    pool_lend_off(p->pool, number, bytes, t);
+  } else {
+    struct gcx__frame start = GCX__CALLER_FRAME();
+
+    gcx__pool_lend(p->pool, number, bytes, gcx__thread_current, &start);
+  }
   h->taken++;
   GCX_KEEP(object);
   return object;
@@ -238,45 +266,60 @@ static GCX_NOINLINE void pool_return_slowly(struct gcx_pool *p, void *buf,
   GCX_KEEP(buf);
 }
 
-void gcx_pool_return(struct gcx_pool *p, void *buf)
+/* Taken -> idle, of a buffer whose state the caller has found to be @state. */
+static inline bool pool_claim(uint32_t number, uint32_t state, uint32_t site)
+{
+  if (!gcx__record_change(number, state,
+                          state | GCX_FLAG_IDLE | GCX_FLAG_OPTIONAL))
+    return false;
+  gcx__record_fate(number)->link = site;
+  return true;
+}
+
+/* Is it taken, of this pool, and nothing else known of it? */
+static inline bool pool_is_plain(const struct gcx_pool *p, uint32_t number,
+                                 uint32_t state)
 {
   const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_WEAK | GCX_FLAG_FALSE;
-  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  return gcx__record_at(number)->type == p->type_number &&
+         (state & ~harmless) == (GCX_STATE_LIVE | GCX_FLAG_POOLED);
+}
+
+void gcx_pool_return(struct gcx_pool *p, void *buf)
+{
   struct gcx__thread *t = gcx__thread_current;
-  struct gcx__pool_hand *h;
-  struct gcx__record *r;
-  uint32_t number, state, site = 0;
-  size_t cell;
+  struct gcx__pool_hand *h = NULL;
+  uint32_t number = 0, state = 0, site = 0;
+  size_t cell = 0;
 
   if (buf == NULL)
     return;
-  if (!pool_can_be_used(p) || !p->lends_buffers ||
-      (h = gcx__pool_hand(t, p->id)) == NULL ||
-      (number = pool_recall(t, buf, &cell)) == 0) {
-    pool_return_slowly(p, buf, &start);
-    return;
+  if (pool_can_be_used(p) && p->lends_buffers &&
+      (h = gcx__pool_hand(t, p->id)) != NULL)
+    number = pool_recall(t, buf, &cell);
+  if (GCX_LIKELY(number != 0))
+    state = gcx__record_state(number);
+  if (GCX_LIKELY(number != 0 && pool_is_plain(p, number, state))) {
+    if (gcx__opt.leak != GCX_LEAK_OFF) {
+      struct gcx__frame start = GCX__CALLER_FRAME();
+
+      site = gcx__trace_site(t, &start);
+    }
+    if (GCX_LIKELY(pool_claim(number, state, site))) {
+      h->returned++;
+      cell -= sizeof(struct gcx__trailer);
+      if (GCX_UNLIKELY(gcx__record_at(number)->bytes > p->max_bytes ||
+                       p->wipes ||
+                       !gcx__pool_hand_put(h, gcx__pool_home(p, cell), number)))
+        gcx__pool_keep(p, h, number, buf, site);
+      GCX_KEEP(buf);
+      return;
+    }
   }
-  r = gcx__record_at(number);
-  state = gcx__record_state(number);
-  if (r->type != p->type_number ||
-      (state & ~harmless) != (GCX_STATE_LIVE | GCX_FLAG_POOLED)) {
-    pool_return_slowly(p, buf, &start);
-    return;
-  }
-  if (gcx__opt.leak != GCX_LEAK_OFF)
-    site = gcx__trace_site(t, &start);
-  if (!gcx__record_change(number, state,
-                          state | GCX_FLAG_IDLE | GCX_FLAG_OPTIONAL)) {
-    pool_return_slowly(p, buf, &start);
-    return;
-  }
-  gcx__record_fate(number)->link = site;
-  h->returned++;
-  cell -= sizeof(struct gcx__trailer);
-  if (GCX_UNLIKELY(r->bytes > p->max_bytes || p->wipes ||
-                   !gcx__pool_hand_put(h, gcx__pool_home(p, cell), number)))
-    gcx__pool_keep(p, h, number, buf, site);
-  GCX_KEEP(buf);
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  pool_return_slowly(p, buf, &start);
 }
 
 /* ---- its end */
