@@ -157,8 +157,8 @@ static GCX_NOINLINE void block_queue_slowly(struct gcx__thread *t,
   size_t granules = cell / GCX__CELL_GRANULE;
   struct gcx__freed_ring *ring;
 
-  if (gcx__opt.free_keeps || t == NULL)
-    return;
+  if (gcx__opt.free_keeps || t == NULL || gcx__record_is_inherited(number))
+    return; /* left to the collector */
   block_forget(p, cell);
   if (granules >= GCX__CELLS_CLASSES) {
     block_queue_large(number, cell);
@@ -197,7 +197,8 @@ static inline void block_queue(struct gcx__thread *t, uint32_t number, void *p,
   size_t granules = cell / GCX__CELL_GRANULE;
 
   if (GCX_LIKELY(granules < GCX__CELLS_CLASSES && t != NULL &&
-                 t->freed != NULL && !gcx__opt.free_keeps)) {
+                 t->freed != NULL && !gcx__opt.free_keeps &&
+                 !gcx__record_is_inherited(number))) {
     struct gcx__freed_ring *ring = &t->freed->ring[granules];
 
     if (GCX_LIKELY(ring->numbers != NULL && !gcx__freed_is_full(ring))) {

@@ -67,7 +67,7 @@ static void finalize_call(uint32_t number, void *object)
  * the child of a fork that a finalizer or a dispose function made. */
 static bool finalize_is_over(uint32_t number)
 {
-  return gcx_shutting_down() || number < gcx__judge_watermark();
+  return gcx_shutting_down() || gcx__record_is_inherited(number);
 }
 
 static void finalize_one(uint32_t number)
@@ -167,7 +167,7 @@ void gcx__finalize_critical(void)
 
   if (gcx__opt.finalizers == GCX_FINALIZERS_OFF)
     return;
-  for (uint32_t n = gcx__judge_watermark(); n < limit; n++) {
+  for (uint32_t n = gcx__record_inherited; n < limit; n++) {
     void *object = n != 0 ? gcx__record_object(n) : NULL;
 
     GCX_KEEP(object);

@@ -222,7 +222,7 @@ static void finding_dispose_one(uint32_t number)
   uint32_t state = gcx__record_state(number) & GCX_STATE_MASK;
 
   if (object != NULL && state == GCX_STATE_LOST && !gcx_shutting_down() &&
-      number >= gcx__judge_watermark() && !finding_give_back(number))
+      !gcx__record_is_inherited(number) && !finding_give_back(number))
     (void)gcx__lifecycle_end(number, GCX_END_DISPOSE, 0, NULL);
   GCX_KEEP(object);
 }

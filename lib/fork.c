@@ -5,8 +5,9 @@
  * prepare takes gcx's locks in the order of ranks, then bdwgc's handler its own.
  * In the child one thread is left. What was tracked before belongs to the parent
  * and is dropped in silence when it becomes unreachable: all records below a
- * watermark; no free number below it is used again. gcx_fork_adopt() makes the
- * child the owner; daemon() does, since its child goes on in the parent's place.
+ * limit (gcx__record_inherited). No number below it is given out again, nor is a
+ * cell that has one: what the child frees or gives back to a pool ends, so that
+ * all it is lent afterwards is its own. gcx_fork_adopt() makes the child the owner; daemon() does, since its child goes on in the parent's place.
  */
 #include "fork.h"
 
@@ -69,7 +70,8 @@ static void fork_child(void)
   if (self != NULL)
     gcx__freed_drop(self);
   gcx__freed_after_fork();
-  gcx__termination_after_fork(gcx__record_after_fork());
+  gcx__record_after_fork();
+  gcx__termination_after_fork();
   gcx__pool_after_fork();
   gcx__census_signal_after_fork();
   gcx__low_memory_after_fork();

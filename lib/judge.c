@@ -39,7 +39,6 @@ static size_t judge_marked;        /* by the marker when it was listed */
 static size_t judge_garbage_begin; /* in the marker's queue */
 static size_t judge_garbage_end;
 static size_t judge_listed;
-static uint32_t judge_watermark;
 static uint32_t judge_dead_canaries;
 
 bool gcx__judge_reserve(void)
@@ -66,7 +65,7 @@ bool gcx__judge_has_room(void)
 static bool judge_is_live(uint32_t number, uint32_t state)
 {
   return (state & GCX_STATE_MASK) == GCX_STATE_LIVE &&
-         number >= judge_watermark;
+         !gcx__record_is_inherited(number);
 }
 
 /* The decision table: finalizers run of what is optional, and of all where
@@ -96,7 +95,8 @@ static bool judge_is_owed(uint32_t number, uint32_t state)
 static bool judge_is_waiting(uint32_t number, uint32_t state)
 {
   if ((state & GCX_STATE_MASK) == GCX_STATE_LOST)
-    return gcx__opt.leak == GCX_LEAK_DISPOSE && number >= judge_watermark;
+    return gcx__opt.leak == GCX_LEAK_DISPOSE &&
+           !gcx__record_is_inherited(number);
   return judge_is_live(number, state) &&
          (state & (GCX_FLAG_PENDING | GCX_FLAG_DUE)) != 0;
 }
@@ -108,7 +108,7 @@ static bool judge_is_kept(uint32_t number, uint32_t state)
   case GCX_STATE_LOST:
   case GCX_STATE_REPORTED:
   case GCX_STATE_DISPOSING:
-    return number >= judge_watermark;
+    return !gcx__record_is_inherited(number);
   default:
     return judge_is_waiting(number, state);
   }
@@ -344,7 +344,7 @@ static inline void judge_drop(uint32_t number)
   if (GCX_UNLIKELY((state & (GCX_FLAG_CANARY | GCX_FLAG_AUX)) != 0))
     judge_drop_extras(number, state);
   /* A number of the parent's is never given out again in the child. */
-  if (GCX_LIKELY(number >= judge_watermark))
+  if (GCX_LIKELY(!gcx__record_is_inherited(number)))
     gcx__record_drop_stopped(number);
   else
     gcx__record_unpublish(number);
@@ -403,16 +403,6 @@ uint32_t gcx__judge_canaries(void)
 
 /* ---- fork */
 
-void gcx__judge_after_fork(uint32_t watermark)
-{
-  judge_watermark = watermark;
-}
-
-uint32_t gcx__judge_watermark(void)
-{
-  return __atomic_load_n(&judge_watermark, __ATOMIC_ACQUIRE);
-}
-
 /* What the parent's finalizer thread was to do is found anew. */
 static void judge_find_again(uint32_t number)
 {
@@ -429,9 +419,9 @@ static void judge_find_again(uint32_t number)
 
 void gcx__judge_adopt(void)
 {
-  uint32_t watermark = gcx__judge_watermark();
+  uint32_t inherited = gcx__record_inherited;
 
-  for (uint32_t n = 1; n < watermark; n++)
+  for (uint32_t n = 1; n < inherited; n++)
     judge_find_again(n);
-  __atomic_store_n(&judge_watermark, 0, __ATOMIC_RELEASE);
+  __atomic_store_n(&gcx__record_inherited, 0, __ATOMIC_RELEASE);
 }

@@ -48,9 +48,7 @@ size_t gcx__judge_unmarked(void);   /* listed in the latest stop */
 uint32_t gcx__judge_canaries(void); /* found dead since start */
 
 /* In the child of a fork: what the parent allocated is dropped in silence when
- * it becomes unreachable. Adopt: no more. */
-void gcx__judge_after_fork(uint32_t watermark);
+ * it becomes unreachable (gcx__record_inherited). Adopt: no more. */
 void gcx__judge_adopt(void);
-uint32_t gcx__judge_watermark(void); /* records from here on are ours */
 
 #endif

@@ -129,6 +129,8 @@ static inline uint32_t object_take_number(struct gcx__cells *c, size_t bytes,
 
 static inline void object_return_number(struct gcx__cells *c, uint32_t number)
 {
+  if (GCX_UNLIKELY(gcx__record_is_inherited(number)))
+    return;
   if (GCX_LIKELY(c->number_next != 0))
     c->numbers[--c->number_next] = number;
   else
@@ -388,7 +390,8 @@ void gcx__object_free(uint32_t number)
   gcx__record_unpublish(number);
   GCX_DELAY();
   if (t == NULL || t->cells == NULL) {
-    gcx__record_give(&number, 1);
+    if (!gcx__record_is_inherited(number))
+      gcx__record_give(&number, 1);
     gcx__bdw_free(p);
     return;
   }

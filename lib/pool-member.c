@@ -158,6 +158,8 @@ static bool member_keep(struct gcx_pool *p, struct gcx__pool_hand *h,
   struct gcx__pool *pool = p->pool;
   size_t room = gcx__object_room(object);
 
+  if (gcx__record_is_inherited(number))
+    return false; /* the parent has it, too */
   if (!pool->lends_buffers)
     return (pool->config.reset == NULL ||
             pool->config.reset(object, p->arg) == 0) &&
@@ -267,6 +269,7 @@ struct outstanding {
   uint32_t site[SITES];
   size_t sites;
   size_t count;
+  size_t inherited; /* the parent of a fork has taken them: not counted */
 };
 
 /* What is lost is reported as such, or just being disposed. */
@@ -339,10 +342,14 @@ size_t gcx__pool_report_outstanding(struct gcx__pool *pool,
   if (o == NULL)
     return 1; /* as if there were: nothing is said, nothing used again */
   for (uint32_t n = 1; n < limit; n++)
-    if (member_is_outstanding(pool, n))
+    if (!member_is_outstanding(pool, n))
+      continue;
+    else if (gcx__record_is_inherited(n))
+      o->inherited++;
+    else
       outstanding_add(o, n);
-  count = o->count;
-  if (count > 0 && !gcx__finding_is_disposing())
+  count = o->count + o->inherited;
+  if (o->count > 0 && !gcx__finding_is_disposing())
     outstanding_report(o, pool, start);
   gcx__vm_unmap(o, sizeof *o);
   return count;

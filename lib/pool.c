@@ -282,7 +282,8 @@ static inline bool pool_is_plain(const struct gcx_pool *p, uint32_t number,
 {
   const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_WEAK | GCX_FLAG_FALSE;
 
-  return gcx__record_at(number)->type == p->type_number &&
+  return !gcx__record_is_inherited(number) &&
+         gcx__record_at(number)->type == p->type_number &&
          (state & ~harmless) == (GCX_STATE_LIVE | GCX_FLAG_POOLED);
 }
 

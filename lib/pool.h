@@ -60,7 +60,7 @@ void gcx__pool_keep(struct gcx_pool *p, struct gcx__pool_hand *h,
                     uint32_t number, void *object, uint32_t site);
 
 /* Members that are taken, each with its stack: GCX-POOL-OUTSTANDING; their
- * number. */
+ * number. Nothing is said of what the parent of a fork has taken. */
 size_t gcx__pool_report_outstanding(struct gcx__pool *pool,
                                     const struct gcx__frame *start);
 

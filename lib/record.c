@@ -16,6 +16,7 @@
 
 struct gcx__record_chunk *gcx__record_chunks[GCX__RECORD_CHUNKS];
 uint32_t gcx__record_limit = 1; /* 0 is no record */
+uint32_t gcx__record_inherited;
 
 static struct gcx__lock record_lock = GCX_LOCK_INIT(GCX_RANK_RECORDS);
 static uint32_t record_free;
@@ -78,11 +79,11 @@ void gcx__record_give(const uint32_t *numbers, uint32_t n)
   gcx__unlock(&record_lock);
 }
 
-uint32_t gcx__record_after_fork(void)
+void gcx__record_after_fork(void)
 {
   record_free = 0;
   gcx__record_freed_stopped = 0;
-  return gcx__record_limit;
+  gcx__record_inherited = gcx__record_limit;
 }
 
 size_t gcx__record_count(void)

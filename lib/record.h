@@ -187,9 +187,16 @@ static inline void gcx__record_drop_stopped(uint32_t number)
   gcx__record_freed_stopped = number;
 }
 
-/* The child of a fork: numbers in use stay the parent's, below the value
- * returned; no free number below it is given out again. */
-uint32_t gcx__record_after_fork(void);
+/* The child of a fork: numbers in use stay the parent's, and no free one of them
+ * is given out again. What they track is not the child's to answer for, so nothing
+ * of it is born again either, until the child adopts it: then this is 0. */
+extern uint32_t gcx__record_inherited GCX_HIDDEN; /* all numbers below it are */
+void gcx__record_after_fork(void);
+
+static inline bool gcx__record_is_inherited(uint32_t number)
+{
+  return number < __atomic_load_n(&gcx__record_inherited, __ATOMIC_RELAXED);
+}
 
 /* Objects tracked, for tests and statistics. */
 size_t gcx__record_count(void);

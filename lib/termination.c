@@ -403,11 +403,10 @@ uint32_t gcx__termination_canaries(void)
   return gcx__judge_canaries();
 }
 
-void gcx__termination_after_fork(uint32_t watermark)
+void gcx__termination_after_fork(void)
 {
   gcx__batch_after_fork();
   termination_found = NULL;
-  gcx__judge_after_fork(watermark);
 }
 
 void gcx__termination_adopt(void)

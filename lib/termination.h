@@ -68,7 +68,7 @@ uint32_t gcx__termination_canaries(void);
 
 /* In the child of a fork: what the parent allocated is dropped in silence when
  * it becomes unreachable. Adopt: no more. */
-void gcx__termination_after_fork(uint32_t watermark);
+void gcx__termination_after_fork(void);
 void gcx__termination_adopt(void);
 
 /* Work done in the latest stop, for tests. */

@@ -493,6 +493,41 @@ START_TEST(test_a_child_has_blocks_of_its_own)
   }
 END_TEST
 
+#define INHERITED 3000
+
+static GCX_NOINLINE void forget_blocks(size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    GCX_KEEP(gcx_redirect_malloc(64));
+}
+
+/* It frees what its parent had allocated, and loses as many of its own: a cell of
+ * the parent's must not come back with them. */
+START_TEST(test_a_child_answers_for_its_own_blocks)
+  {
+    static void *p[INHERITED];
+    int status;
+    pid_t pid;
+
+    gcx__opt.quarantine = _i == 0 ? gcx__opt.quarantine : 0;
+    for (size_t i = 0; i < INHERITED; i++)
+      p[i] = gcx_redirect_malloc(64);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+      gcx__opt.leak = GCX_LEAK_REPORT;
+      for (size_t i = 0; i < INHERITED; i++)
+        gcx_redirect_free(p[i]);
+      forget_blocks(INHERITED);
+      _exit(gcx_check() >= INHERITED * 9 / 10 ? 0 : 3);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    for (size_t i = 0; i < INHERITED; i++)
+      gcx_redirect_free(p[i]);
+  }
+END_TEST
+
 static Suite *block_suite(void)
 {
   Suite *s = suite_create("block");
@@ -540,6 +575,7 @@ static Suite *block_suite(void)
   tcase_add_checked_fixture(c, setup, NULL);
   tcase_add_test(c, test_threads_free_for_each_other);
   tcase_add_test(c, test_a_child_has_blocks_of_its_own);
+  tcase_add_loop_test(c, test_a_child_answers_for_its_own_blocks, 0, 2);
   suite_add_tcase(s, c);
   return s;
 }

@@ -1257,6 +1257,76 @@ START_TEST(test_fork)
   }
 END_TEST
 
+#define INHERITED 50
+
+struct inheritance {
+  struct gcx_pool *pool;
+  void *taken[INHERITED]; /* by the parent, before it forked */
+};
+
+static GCX_NOINLINE void forget_some(struct gcx_pool *p)
+{
+  for (int i = 0; i < INHERITED; i++)
+    GCX_KEEP(gcx_pool_take(p, 1000));
+}
+
+static GCX_NOINLINE void return_all(struct inheritance *i)
+{
+  for (int n = 0; n < INHERITED; n++) {
+    gcx_pool_return(i->pool, i->taken[n]);
+    i->taken[n] = NULL;
+  }
+}
+
+/* What it is lent is its own, whoever had it before. */
+static void child_recycles_and_forgets(void *arg)
+{
+  struct inheritance *i = arg;
+
+  gcx__opt.leak = GCX_LEAK_REPORT;
+  return_all(i);
+  ck_assert_uint_eq(stats(i->pool).idle, 0);
+  forget_some(i->pool);
+  _exit(gcx_check() >= INHERITED * 9 / 10 ? 0 : 3);
+}
+
+static void child_adopts_and_forgets(void *arg)
+{
+  struct inheritance *i = arg;
+
+  gcx__opt.leak = GCX_LEAK_REPORT;
+  gcx_fork_adopt();
+  return_all(i);
+  ck_assert_uint_eq(stats(i->pool).idle, INHERITED);
+  forget_some(i->pool);
+  _exit(gcx_check() >= INHERITED * 9 / 10 ? 0 : 3);
+}
+
+/* The parent owes what it has taken, the child does not. */
+static void child_ends_the_pool(void *arg)
+{
+  struct inheritance *i = arg;
+
+  gcx_dispose(i->pool);
+  _exit(gcx_check() == 0 ? 0 : 3);
+}
+
+START_TEST(test_fork_with_buffers_taken)
+  {
+    death_fn children[] = { child_recycles_and_forgets,
+                            child_adopts_and_forgets, child_ends_the_pool };
+    struct inheritance i = { .pool = buffers(0, 0) };
+
+    for (int n = 0; n < INHERITED; n++)
+      i.taken[n] = gcx_pool_take(i.pool, 1000);
+    (void)death_demand_exit(children[_i], &i, 0);
+    ck_assert_uint_eq(stats(i.pool).idle, 0);
+    return_all(&i);
+    ck_assert_uint_eq(stats(i.pool).idle, INHERITED);
+    gcx_dispose(i.pool);
+  }
+END_TEST
+
 /* ---- without memory */
 
 START_TEST(test_no_memory)
@@ -1344,6 +1414,7 @@ static Suite *pool_suite(void)
   tcase_add_test(t, test_taken_here_returned_there);
   tcase_add_test(t, test_returned_by_several_at_once);
   tcase_add_test(t, test_fork);
+  tcase_add_loop_test(t, test_fork_with_buffers_taken, 0, 3);
   tcase_add_test(t, test_no_memory);
   suite_add_tcase(s, t);
   return s;
