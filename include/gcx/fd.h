@@ -23,6 +23,8 @@
 extern "C" {
 #endif
 
+#ifndef GCX_DISABLE /* else: gcx/shim-file.h */
+
 /**
  * gcx_fd_open - open(), as a handle
  * @path:  of the file
@@ -89,8 +91,14 @@ GCX_API struct gcx_handle *gcx_socket_open(int domain, int type,
 GCX_API struct gcx_handle *gcx_socket_accept(struct gcx_handle *listener)
     GCX_WARN_UNUSED GCX_ENDED_BY(gcx_dispose);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-file.h>
 #endif
 
 #endif

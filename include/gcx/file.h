@@ -28,6 +28,8 @@ struct gcx_file;
 struct gcx_dir;
 struct gcx_map;
 
+#ifndef GCX_DISABLE /* else: gcx/shim-file.h */
+
 /**
  * gcx_file_open - fopen(), as an object
  * @path: of the file
@@ -131,8 +133,14 @@ GCX_API void *gcx_map_start(const struct gcx_map *m);
  */
 GCX_API size_t gcx_map_bytes(const struct gcx_map *m);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-file.h>
 #endif
 
 #endif

@@ -24,6 +24,8 @@
 extern "C" {
 #endif
 
+#ifndef GCX_DISABLE /* else: gcx/shim-pressure.h */
+
 /**
  * gcx_no_gc_begin - no collection until so much was allocated
  * @bytes: by all threads together, from gcx or from bdwgc
@@ -57,6 +59,8 @@ GCX_API int gcx_no_gc_begin(size_t bytes);
  * Allocates: no
  */
 GCX_API int gcx_no_gc_end(void);
+
+#endif /* GCX_DISABLE */
 
 /**
  * gcx_collect_and_unmap - collect, and give unused memory back to the system
@@ -130,6 +134,10 @@ GCX_API void gcx_notify_end(void);
 
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-pressure.h>
 #endif
 
 #endif

@@ -24,6 +24,8 @@
 extern "C" {
 #endif
 
+#ifndef GCX_DISABLE /* else: gcx/shim-pressure.h */
+
 /**
  * gcx_pressure_add - so many bytes more hang on collected objects
  * @bytes: outside the collected heap
@@ -137,8 +139,14 @@ GCX_API int gcx_handle_collector_remove(struct gcx_handle_collector *c);
  */
 GCX_API size_t gcx_handle_collector_count(const struct gcx_handle_collector *c);
 
+#endif /* GCX_DISABLE */
+
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef GCX_DISABLE
+#include <gcx/shim-pressure.h>
 #endif
 
 #endif
