@@ -50,9 +50,19 @@
  * with --enable-delays lingers there now and then (platform-linux.c). */
 #ifdef GCX_DELAYS
 void gcx__delay(void);
+void gcx__delay_long(void);
 #define GCX_DELAY() gcx__delay()
+/* Meanwhile the word @h is in a register, or on the stack, as it is: what it hides
+ * is not, not even if the compiler would rather reveal it at once. Now and then
+ * long enough for a collection, and for the memory to be used again. */
+#define GCX_DELAY_HIDDEN(h)             \
+  do {                                  \
+    gcx__delay_long();                  \
+    __asm__ volatile("" : "+r"(h) : :); \
+  } while (0)
 #else
 #define GCX_DELAY() ((void)0)
+#define GCX_DELAY_HIDDEN(h) ((void)0)
 #endif
 
 /* Pointers that the collector must not see are stored as their complement. */

@@ -247,7 +247,7 @@ const char *gcx__exe_path(void)
 
 #ifdef GCX_DELAYS
 /* One call in 32 spins for a while, one in 1024 gives the processor away. */
-void gcx__delay(void)
+static uint32_t delay_random(void)
 {
   static __thread uint32_t state __attribute__((tls_model("initial-exec")));
   uint32_t x = state != 0 ? state : gcx__tid() * 2654435761u | 1u;
@@ -256,6 +256,21 @@ void gcx__delay(void)
   x ^= x >> 17;
   x ^= x << 5;
   state = x;
+  return x;
+}
+
+/* The others run until they have used up their time. */
+void gcx__delay_long(void)
+{
+  if (delay_random() % 1024 == 0)
+    for (int i = 0; i < 64; i++)
+      (void)syscall(SYS_sched_yield);
+}
+
+void gcx__delay(void)
+{
+  uint32_t x = delay_random();
+
   if (x % 1024 == 0)
     (void)syscall(SYS_sched_yield);
   else if (x % 32 == 0)

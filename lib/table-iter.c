@@ -74,9 +74,12 @@ static bool iter_try(struct gcx_table_iter *it, struct gcx__table *t,
   struct gcx__entries *a = __atomic_load_n(&t->entries, __ATOMIC_ACQUIRE);
   struct table_found found = { 0, 0, 0 };
   bool any = a != NULL && iter_find(it, a, &found);
-  void *key = GCX_REVEAL(found.key), *value = GCX_REVEAL(found.value);
+  void *key, *value;
 
-  GCX_DELAY();
+  GCX_DELAY_HIDDEN(found.key);
+  GCX_DELAY_HIDDEN(found.value);
+  key = GCX_REVEAL(found.key);
+  value = GCX_REVEAL(found.value);
   __asm__ volatile("" : "+r"(key), "+r"(value) : : "memory");
   if (gcx__read_now() != epoch)
     return false;

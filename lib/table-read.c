@@ -23,9 +23,10 @@ static inline bool table_try(struct gcx__table *t, uintptr_t key,
   struct gcx__entries *a = __atomic_load_n(&t->entries, __ATOMIC_ACQUIRE);
   struct gcx__entry *e = a != NULL ? gcx__entries_find(a, key) : NULL;
   uintptr_t h = e != NULL ? __atomic_load_n(&e->value, __ATOMIC_ACQUIRE) : 0;
-  void *p = GCX_REVEAL(h);
+  void *p;
 
-  GCX_DELAY();
+  GCX_DELAY_HIDDEN(h);
+  p = GCX_REVEAL(h);
   __asm__ volatile("" : "+r"(p) : : "memory");
   if (GCX_UNLIKELY(gcx__read_now() != epoch))
     return false;

@@ -68,8 +68,8 @@ static inline bool gcx__table_reveal(const uintptr_t *word, void **ret_p)
     h = __atomic_load_n(word, __ATOMIC_ACQUIRE);
     if (h == 0)
       return false;
+    GCX_DELAY_HIDDEN(h);
     *ret_p = GCX_REVEAL(h);
-    GCX_DELAY();
     __asm__ volatile("" : : "r"(*ret_p) : "memory");
   } while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != h);
   return true;

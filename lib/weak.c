@@ -112,7 +112,7 @@ void *gcx_weak_get(const struct gcx_weak *w)
     h = __atomic_load_n(w->target, __ATOMIC_ACQUIRE);
     if (h == 0)
       return NULL;
-    GCX_DELAY();
+    GCX_DELAY_HIDDEN(h);
     p = GCX_REVEAL(h);
     __asm__ volatile("" : "+r"(p) : : "memory");
   } while (GCX_UNLIKELY(__atomic_load_n(w->target, __ATOMIC_ACQUIRE) != h));
