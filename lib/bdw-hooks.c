@@ -42,8 +42,9 @@
 static const struct gcx__bdw_hooks *bdw_hooks;
 static uint64_t bdw_first_collection; /* GC_get_gc_no() when hooks went in */
 static uint64_t bdw_seen;
-static uint32_t bdw_stops;       /* begun */
-static uint32_t bdw_stops_ended; /* the same when threads are let go */
+static uint64_t bdw_pushed_until; /* collections; see gcx__bdw_all_pushed() */
+static uint32_t bdw_stops;        /* begun */
+static uint32_t bdw_stops_ended;  /* the same when threads are let go */
 static bool bdw_stopped;
 static bool bdw_pushed;    /* in the present stop */
 static bool bdw_suspended; /* threads were, and have not been resumed */
@@ -152,6 +153,7 @@ static void bdw_own_event(GC_EventType event)
   case GC_EVENT_MARK_END:
     bdw_seen++;
     bdw_hooks->mark_end(bdw_pushed);
+    bdw_pushed_until = gcx__bdw_collections();
     break;
   case GC_EVENT_PRE_START_WORLD:
     __atomic_store_n(&bdw_stops_ended, bdw_stops, __ATOMIC_RELEASE);
@@ -187,6 +189,15 @@ static bool bdw_stands_still(void)
   return !gcx__bdw_is_incremental() || bdw_suspended;
 }
 
+/* The number of collections grows when this one has marked. */
+static void bdw_push_unseen(void)
+{
+  uint64_t number = gcx__bdw_collections();
+
+  if (bdw_hooks->push_roots_unseen() && bdw_pushed_until >= number)
+    bdw_pushed_until = number + 1;
+}
+
 /* Ours are pushed first: that takes one entry of bdwgc's mark stack, which
  * aborts if there is none left, and the older hook pushes all thread stacks. */
 static void GC_CALLBACK bdw_on_push(void)
@@ -200,7 +211,7 @@ static void GC_CALLBACK bdw_on_push(void)
   } else if (bdw_push_chain.depth == 1 &&
              bdw_hooks->push_roots_unseen != NULL && bdw_stands_still()) {
     /* The program has taken that hook: its objects must not be collected for it. */
-    bdw_hooks->push_roots_unseen();
+    bdw_push_unseen();
   }
   if (i >= 0 && bdw_push_old[i] != NULL)
     bdw_push_old[i]();
@@ -306,7 +317,7 @@ bool gcx__bdw_check_hooks(void)
 static void *bdw_note_first(void *unused)
 {
   bdw_first_collection = GC_get_gc_no();
-  bdw_seen = 0;
+  bdw_seen = bdw_pushed_until = 0;
   return unused;
 }
 
@@ -336,6 +347,11 @@ uint64_t gcx__bdw_collections(void)
 uint64_t gcx__bdw_collections_seen(void)
 {
   return __atomic_load_n(&bdw_seen, __ATOMIC_RELAXED);
+}
+
+bool gcx__bdw_all_pushed(void)
+{
+  return bdw_pushed_until + 1 >= gcx__bdw_collections();
 }
 
 void gcx__bdw_resync(void)

@@ -21,7 +21,7 @@ struct gcx__bdw_hooks {
   void (*push_roots)(void);  /* stopped: after bdwgc's own; push with
                                  gcx__bdw_push() */
   /* stopped: the same in a collection whose events the program has to itself */
-  void (*push_roots_unseen)(void);
+  bool (*push_roots_unseen)(void);
   void (*mark_end)(bool roots_pushed); /* stopped: marking is complete */
   void (*reclaim_end)(void); /* world running: bdwgc's finalization is done */
   /* world running, before the stop: a toggle reference was answered strong */
@@ -78,6 +78,9 @@ extern const size_t gcx__bdw_no_count GCX_HIDDEN;
 bool gcx__bdw_is_stopping(void); /* threads are being stopped, or stand */
 uint32_t gcx__bdw_stops(void);   /* that have begun; any time, no lock */
 uint64_t gcx__bdw_collections_seen(void); /* mark_end hooks that ran */
+/* In mark_end: did push_roots_unseen run, and say true, in each collection since the
+ * last one that was seen? */
+bool gcx__bdw_all_pushed(void);
 void gcx__bdw_resync(void); /* what was missed is dealt with; locks held */
 bool gcx__bdw_is_incremental(void);
 unsigned gcx__bdw_markers(void);  /* threads of its own */

@@ -150,7 +150,28 @@ static bool ephemeron_is_gone(const struct gcx__entry *e)
          (base != NULL && !gcx__bdw_is_marked(base));
 }
 
-void gcx__ephemeron_forget(void)
+/* Is the object still the table's (or the dependent's)? Both begin alike. */
+static bool ephemeron_has_table(const struct gcx__table *t)
+{
+  const struct gcx_table *object = GCX_REVEAL(t->self);
+
+  return gcx__thing_is_marked(object) && object->state == t;
+}
+
+static void ephemeron_end_strayed_tables(void)
+{
+  struct gcx__link *l;
+
+  GCX__EACH_TABLE(l)
+  {
+    struct gcx__table *t = gcx__ephemeron_table(l);
+
+    if (t->self != 0 && !ephemeron_has_table(t))
+      gcx__table_note_dead(t);
+  }
+}
+
+void gcx__ephemeron_forget(bool all)
 {
   struct gcx__link *l;
 
@@ -161,8 +182,10 @@ void gcx__ephemeron_forget(void)
 
     for (uint32_t i = 0; a != NULL && i < a->used; i++)
       if (a->entry[i].key != 0 && a->entry[i].value != 0 &&
-          ephemeron_is_gone(&a->entry[i]))
+          (all || ephemeron_is_gone(&a->entry[i])))
         ephemeron_end_entry(t, &a->entry[i]);
   }
+  if (all)
+    ephemeron_end_strayed_tables();
   ephemeron_end_tables();
 }

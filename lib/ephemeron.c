@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "termination.h"
+#include "words.h"
 
 /* Small, and with the value at hand if there is only one: a step along a chain
  * costs one cache miss here. */
@@ -267,6 +268,27 @@ static void ephemeron_keep(struct gcx__marker *m)
   }
 }
 
+/* The stop counts for readers, too: what was overwritten can be freed in it. */
+static void ephemeron_add_words(void)
+{
+  struct gcx__link *l;
+
+  gcx__read_stop();
+  GCX__EACH_TABLE(l)
+  {
+    const struct gcx__table *t = gcx__ephemeron_table(l);
+    const struct gcx__entries *a = t->entries;
+
+    if (t->self != 0)
+      gcx__words_add(~t->self);
+    for (uint32_t i = 0; a != NULL && i < a->used; i++)
+      if (a->entry[i].key != 0 && a->entry[i].value != 0) {
+        gcx__words_add(~a->entry[i].key);
+        gcx__words_add((uintptr_t)gcx__ephemeron_base(a->entry[i].value));
+      }
+  }
+}
+
 static void ephemeron_first_pass(struct gcx__marker *m)
 {
   struct gcx__link *l;
@@ -354,6 +376,7 @@ static const struct gcx__termination_steps ephemeron_steps = {
   .clear_long = ephemeron_clear_long,
   .keep = ephemeron_keep,
   .forget = gcx__ephemeron_forget,
+  .unseen = ephemeron_add_words,
   .after = gcx__table_trim,
 };
 

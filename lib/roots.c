@@ -395,15 +395,20 @@ void gcx__roots_push(void)
   gcx__bdw_push(low, high);
 }
 
-void gcx__roots_push_unseen(void)
+bool gcx__roots_push_unseen(void (*more)(void))
 {
+  const uintptr_t *low, *high;
+
   gcx__words_map(); /* marking may be at what was pushed before */
   if (gcx__opt.roots == GCX_ROOTS_ALL)
     gcx__memory_reserve();
   roots_suspended_count = 0;
-  roots_collected = false;
+  roots_collect();
+  more();
+  roots_collected = true;
   gcx__roots_push();
   roots_collected = false;
+  return gcx__words_found(&low, &high);
 }
 
 bool gcx__roots_all_still(void)

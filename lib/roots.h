@@ -22,8 +22,9 @@ const char *gcx__roots_obstacle(void); /* the same sentence, later */
 void gcx__roots_before_stop(void); /* hook of bdw.h */
 void gcx__roots_push(void);        /* hook of bdw.h: stopped */
 /* The same in a stop that was not announced: the program took the hook that
- * does it away. What was prepared for an earlier stop has to do. */
-void gcx__roots_push_unseen(void);
+ * does it away. What was prepared for an earlier stop has to do. @more
+ * adds words. True if all found room. */
+bool gcx__roots_push_unseen(void (*more)(void));
 void gcx__roots_note_suspended(
     pthread_t id); /* hook thread_suspended of bdw.h */
 

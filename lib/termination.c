@@ -176,6 +176,8 @@ enum termination_step {
   STEP_LONG,
   STEP_KEEP,
   STEP_FORGET,
+  STEP_FORGET_ALL,
+  STEP_UNSEEN,
   STEP_AFTER
 };
 
@@ -194,8 +196,11 @@ static void termination_step_of(const struct gcx__termination_steps *s,
     s->clear_long();
   else if (which == STEP_KEEP && s->keep != NULL)
     s->keep(m);
-  else if (which == STEP_FORGET && s->forget != NULL)
-    s->forget();
+  else if ((which == STEP_FORGET || which == STEP_FORGET_ALL) &&
+           s->forget != NULL)
+    s->forget(which == STEP_FORGET_ALL);
+  else if (which == STEP_UNSEEN && s->unseen != NULL)
+    s->unseen();
   else if (which == STEP_AFTER && s->after != NULL)
     s->after();
 }
@@ -248,12 +253,29 @@ static void termination_no_verdict(const char *why)
   termination_missed++;
 }
 
+/* What weak things know was a root while nobody looked, and is whole; if not, the
+ * memory of keys, values and targets may have been given to others. */
+static void termination_weak_after_unseen(void)
+{
+  struct gcx__marker *m = &termination_marker;
+
+  if (!termination_can_mark || !gcx__bdw_all_pushed()) {
+    termination_step(STEP_FORGET_ALL);
+    return;
+  }
+  gcx__marker_begin(m, termination_begin_edges());
+  termination_mark_known(m);
+  termination_step(STEP_KEEP);
+  gcx__marker_drain(m);
+}
+
 /* Collections went unseen: objects were freed and perhaps used again behind the
  * records. Only a record whose object is alive and points back is believed. */
 static void termination_after_unseen(void)
 {
   uint32_t limit = gcx__record_limit;
 
+  termination_weak_after_unseen();
   for (uint32_t n = 1; n < limit; n++) {
     void *p = gcx__record_object(n);
 
@@ -313,7 +335,6 @@ static void termination_mark_end(bool roots_pushed)
   termination_mark_own();
   termination_step(STEP_BEGIN);
   if (gcx__bdw_collections() != gcx__bdw_collections_seen()) {
-    termination_step(STEP_FORGET);
     termination_after_unseen();
   } else if (!termination_can_mark) {
     /* The records must go, the collector frees the objects. */
@@ -350,10 +371,15 @@ static void termination_reclaim_end(void)
 
 /* A collection whose end will not be seen: what live objects need all the same.
  * Cells on thread caches would be given out twice. */
-static void termination_push_unseen(void)
+static void termination_add_weak(void)
+{
+  termination_step(STEP_UNSEEN);
+}
+
+static bool termination_push_unseen(void)
 {
   termination_mark_own();
-  gcx__roots_push_unseen();
+  return gcx__roots_push_unseen(termination_add_weak);
 }
 
 const struct gcx__bdw_hooks gcx__termination_hooks = {

@@ -11,8 +11,8 @@
 
 /* Steps that weak tables and weak references hang into the phase. All stopped;
  * any may be NULL. What gets the marker may add to it; it is drained afterwards.
- * A stop without a verdict has none of the numbered ones but 0, and one of the
- * last two. */
+ * A stop without a verdict has none of the numbered ones but 0, and one of keep and
+ * forget. */
 struct gcx__termination_steps {
   void (*known)(void); /* 0: mark what gcx itself holds; in every stop, also one
                           whose end will not be seen */
@@ -35,7 +35,12 @@ struct gcx__termination_steps {
   void (*clear_long)(void);
   void (*keep)(
       struct gcx__marker *m); /* no verdict: all that they know stays */
-  void (*forget)(void);       /* nothing can be marked: what is unmarked goes */
+  /* Nothing can be marked: what is unmarked goes. @all: objects have been freed
+   * unseen, and their memory may be others': nothing is what it was. */
+  void (*forget)(bool all);
+  /* In a stop whose end will not be seen: all that they know is a root, given to
+   * gcx__words_add(). */
+  void (*unseen)(void);
   void (*after)(
       void); /* world running, with the collector's lock: no other lock
                           may be waited for */

@@ -26,6 +26,7 @@
 #include "termination.h"
 #include "thing.h"
 #include "weak-cell.h"
+#include "words.h"
 
 #define WEAK_SIGNATURE UINT64_C(0x6763782d7765616b) /* "gcx-weak" */
 
@@ -229,10 +230,37 @@ static void weak_clear_long(void)
   }
 }
 
-static void weak_forget(void)
+/* The cell's reference is still what it was. */
+static bool weak_is_of(uint32_t cell)
+{
+  const struct gcx_weak *w = GCX_REVEAL(*gcx__weak_self_of(cell));
+
+  return gcx__thing_is_marked(w) && gcx__thing_is(w, WEAK_SIGNATURE) &&
+         w->cell == cell;
+}
+
+static void weak_forget(bool all)
 {
   weak_long_dead = true;
+  for (uint32_t cell = 1; all && cell < gcx__weak_limit; cell++)
+    if (*gcx__weak_self_of(cell) != 0) {
+      *gcx__weak_target_of(cell) = 0;
+      if (!weak_is_of(cell)) {
+        *gcx__weak_self_of(cell) = 0;
+        gcx__weak_note_dead(cell);
+      }
+    }
   weak_clear_long();
+}
+
+static void weak_add_words(void)
+{
+  for (uint32_t cell = 1; cell < gcx__weak_limit; cell++)
+    if (*gcx__weak_self_of(cell) != 0) {
+      gcx__words_add(~*gcx__weak_self_of(cell));
+      if (*gcx__weak_target_of(cell) != 0)
+        gcx__words_add(~*gcx__weak_target_of(cell));
+    }
 }
 
 /* No verdict: what is not gcx's would go all the same. */
@@ -252,6 +280,7 @@ static const struct gcx__termination_steps weak_steps = {
   .clear_long = weak_clear_long,
   .keep = weak_keep,
   .forget = weak_forget,
+  .unseen = weak_add_words,
 };
 
 void gcx__weak_init(void)

@@ -294,6 +294,8 @@ START_TEST(test_wrong_readers_are_noticed)
     (void)fflush(stdout);
     ck_assert_msg(crashed || strstr(d->out, "Assertion 'wrong == 0' failed"),
                   "status 0x%x: %s\n%s", (unsigned)d->status, d->out, d->err);
+    (void)printf("wrong readers were noticed under load %d\n", _i);
+    (void)fflush(stdout);
   }
 END_TEST
 #endif
