@@ -447,6 +447,168 @@ START_TEST(test_uncollectable_target)
   }
 END_TEST
 
+/* ---- finalizers: what they find, and resurrection */
+
+struct finalized {
+  size_t index;
+  void *rest[2];
+};
+
+static struct gcx_weak *short_refs[MANY];
+static struct gcx_weak *long_refs[MANY];
+static void *resurrected[MANY];
+static size_t finalized, found_wrong, values_disposed;
+static bool resurrect;
+
+static void looks_and_lives(void *obj)
+{
+  struct finalized *f = obj;
+
+  if (gcx_weak_get(short_refs[f->index]) != NULL ||
+      gcx_weak_get(long_refs[f->index]) != obj)
+    __atomic_fetch_add(&found_wrong, 1, __ATOMIC_RELAXED);
+  if (resurrect)
+    __atomic_store_n(&resurrected[f->index], obj, __ATOMIC_RELEASE);
+  __atomic_fetch_add(&finalized, 1, __ATOMIC_RELAXED);
+}
+
+static const struct gcx_type living_type =
+    GCX_TYPE_INIT("living", sizeof(struct finalized), GCX_TYPE_OPTIONAL, NULL,
+                  NULL, looks_and_lives, NULL);
+
+static void collect_and_wait(void)
+{
+  gcx_collect();
+  ck_assert(gcx_wait_for_finalizers(UINT64_MAX));
+}
+
+static GCX_NOINLINE void refer_both(void)
+{
+  for (size_t i = 0; i < MANY; i++) {
+    struct finalized *f = gcx_new(&living_type);
+
+    f->index = i;
+    short_refs[i] = gcx_weak_create(f, GCX_WEAK_SHORT);
+    long_refs[i] = gcx_weak_create(f, GCX_WEAK_LONG);
+  }
+}
+
+static GCX_NOINLINE size_t count_alive(struct gcx_weak *const *refs)
+{
+  size_t n = 0;
+
+  for (size_t i = 0; i < MANY; i++)
+    n += gcx_weak_get(refs[i]) != NULL;
+  return n;
+}
+
+/* Long ones stay as long as a resurrected object lives; short ones end with the
+ * collection that first finds it unreachable, for ever. */
+START_TEST(test_short_and_long_through_resurrection)
+  {
+    size_t first;
+
+    resurrect = true;
+    refer_both();
+    collect_and_wait();
+    collect_and_wait();
+    first = __atomic_load_n(&finalized, __ATOMIC_ACQUIRE);
+    ck_assert_uint_ge(first, MANY - FEW);
+    ck_assert_uint_eq(found_wrong, 0);
+    for (size_t i = 0; i < MANY; i++)
+      if (resurrected[i] != NULL) {
+        ck_assert_ptr_null(gcx_weak_get(short_refs[i]));
+        ck_assert_ptr_eq(gcx_weak_get(long_refs[i]), resurrected[i]);
+        ck_assert_uint_eq(((struct finalized *)resurrected[i])->index, i);
+      }
+    ck_assert_uint_eq(count_alive(long_refs), MANY);
+    resurrect = false;
+    memset(resurrected, 0, sizeof(resurrected));
+    collect_and_wait();
+    collect_and_wait();
+    ck_assert_uint_le(count_alive(long_refs), FEW);
+    ck_assert_uint_le(finalized, MANY); /* none for the second time */
+    ck_assert_uint_eq(found_wrong, 0);
+  }
+END_TEST
+
+/* Aimed at a resurrected object, a short reference works again. */
+START_TEST(test_short_again_after_resurrection)
+  {
+    resurrect = true;
+    refer_both();
+    collect_and_wait();
+    for (size_t i = 0; i < MANY; i++)
+      if (resurrected[i] != NULL)
+        ck_assert_int_eq(gcx_weak_set(short_refs[i], resurrected[i]), 0);
+    collect_and_wait();
+    for (size_t i = 0; i < MANY; i++)
+      if (resurrected[i] != NULL)
+        ck_assert_ptr_eq(gcx_weak_get(short_refs[i]), resurrected[i]);
+    memset(resurrected, 0, sizeof(resurrected));
+    collect_and_wait();
+    collect_and_wait();
+    ck_assert_uint_le(count_alive(short_refs), FEW);
+  }
+END_TEST
+
+static int count_value(void *obj)
+{
+  (void)obj;
+  __atomic_fetch_add(&values_disposed, 1, __ATOMIC_RELAXED);
+  return 0;
+}
+
+static const struct gcx_type owned_type = GCX_TYPE_INIT(
+    "owned", sizeof(struct finalized), 0, NULL, count_value, NULL, NULL);
+
+/* The key's own entry, its value whole and not disposed. */
+static void looks_itself_up(void *obj)
+{
+  const struct finalized *f = obj;
+  const struct finalized *value = gcx_table_get(table, obj);
+
+  if (value == NULL || gcx_is_disposed(value) || value->index != f->index ||
+      value->rest[0] != obj)
+    __atomic_fetch_add(&found_wrong, 1, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&finalized, 1, __ATOMIC_RELAXED);
+}
+
+static const struct gcx_type key_type =
+    GCX_TYPE_INIT("key", sizeof(struct finalized), GCX_TYPE_OPTIONAL, NULL,
+                  NULL, looks_itself_up, NULL);
+
+/* Every value leads back to its key. */
+static GCX_NOINLINE void add_finalized_keys(void)
+{
+  for (size_t i = 0; i < MANY; i++) {
+    struct finalized *key = gcx_new(&key_type);
+    struct finalized *value = gcx_new(&owned_type);
+
+    key->index = value->index = i;
+    value->rest[0] = key;
+    ck_assert_int_eq(gcx_table_add(table, key, value), 0);
+  }
+}
+
+START_TEST(test_a_key_finds_its_entry_when_it_is_finalized)
+  {
+    table = gcx_table_create(0);
+    add_finalized_keys();
+    gcx_collect();
+    ck_assert(gcx_wait_for_finalizers(UINT64_MAX));
+    ck_assert_uint_ge(finalized, MANY - FEW);
+    ck_assert_uint_eq(found_wrong, 0);
+    for (int i = 0; i < 3; i++)
+      collect_and_wait();
+    ck_assert_uint_le(gcx_table_count(table), FEW);
+    ck_assert_uint_ge(values_disposed, MANY - FEW);
+    ck_assert_uint_le(values_disposed, MANY);
+    ck_assert_uint_le(finalized, MANY);
+    gcx__table_check(table);
+  }
+END_TEST
+
 static Suite *conformance_suite(void)
 {
   Suite *s = suite_create("conformance");
@@ -467,6 +629,9 @@ static Suite *conformance_suite(void)
   tcase_add_test(c, test_factory_rules);
   tcase_add_loop_test(c, test_agrees_with_a_model, 0, 10);
   tcase_add_test(c, test_uncollectable_target);
+  tcase_add_test(c, test_short_and_long_through_resurrection);
+  tcase_add_test(c, test_short_again_after_resurrection);
+  tcase_add_test(c, test_a_key_finds_its_entry_when_it_is_finalized);
   suite_add_tcase(s, c);
   return s;
 }
