@@ -186,9 +186,19 @@ static uint64_t run_ms(const struct load *load)
   return text != NULL ? strtoull(text, NULL, 10) : 500;
 }
 
+/* On a busy machine the time may be over before anything happened. */
+static bool has_seen_little(const struct load *load, uint64_t collections)
+{
+  return !load->wrong_reader &&
+         (__atomic_load_n(&written, __ATOMIC_ACQUIRE) < SLOTS ||
+          __atomic_load_n(&hits, __ATOMIC_RELAXED) < 100 ||
+          gcx__bdw_collections() < collections + 2);
+}
+
 static void stress(const struct load *load)
 {
   uint64_t end = gcx__now_ns() + run_ms(load) * 1000000;
+  uint64_t collections = gcx__bdw_collections();
   pthread_t threads[READERS + 2];
   unsigned n = 0;
 
@@ -201,7 +211,8 @@ static void stress(const struct load *load)
   else
     for (uintptr_t i = 0; i < READERS; i++)
       threads[n++] = thread_start(reads_on, (void *)(i * 17));
-  while (gcx__now_ns() < end && !flag_is_up(&stop) && wrong == 0)
+  while ((gcx__now_ns() < end || has_seen_little(load, collections)) &&
+         !flag_is_up(&stop) && wrong == 0)
     gcx_collect();
   flag_raise(&stop);
   while (n > 0)
