@@ -73,7 +73,7 @@ static GCX_NORETURN void *signal_main(void *arg)
   struct gcx__thread *self = gcx__thread_self();
   struct gcx_census *before = NULL;
 
-  (void)arg;
+  gcx__service_begin(arg);
   if (self != NULL)
     self->is_gcx = true;
   for (;;) {

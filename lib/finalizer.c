@@ -255,7 +255,7 @@ static void *finalizer_main(void *arg)
   struct gcx__thread *self = gcx__thread_self();
   uint32_t epoch = finalizer_epoch;
 
-  (void)arg;
+  gcx__service_begin(arg);
   gcx__crash_thread();
   if (self != NULL)
     self->is_gcx = true;

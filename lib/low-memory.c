@@ -127,6 +127,7 @@ static void *low_main(void *unused)
   struct gcx__thread *self = gcx__thread_self();
   int fd = low_open();
 
+  gcx__service_begin(unused);
   if (self != NULL)
     self->is_gcx = true;
   if (fd < 0) {

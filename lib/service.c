@@ -25,6 +25,14 @@ static void service_mask(sigset_t *ret_blocked)
     (void)sigdelset(ret_blocked, own[i]);
 }
 
+/* By the thread itself: who started it may find it gone. */
+void gcx__service_begin(void *arg)
+{
+  const char *name = arg;
+
+  (void)pthread_setname_np(pthread_self(), name);
+}
+
 bool gcx__service_start(void *(*main)(void *arg), const char *name)
 {
   pthread_attr_t attributes;
@@ -37,10 +45,9 @@ bool gcx__service_start(void *(*main)(void *arg), const char *name)
   (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   service_mask(&blocked);
   (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  started = pthread_create(&thread, &attributes, main, NULL) == 0;
+  started =
+      pthread_create(&thread, &attributes, main, (void *)(uintptr_t)name) == 0;
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   (void)pthread_attr_destroy(&attributes);
-  if (started)
-    (void)pthread_setname_np(thread, name);
   return started;
 }

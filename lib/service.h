@@ -11,4 +11,7 @@
  * collector's are. No lock held. False: no thread can be had. */
 bool gcx__service_start(void *(*main)(void *arg), const char *name);
 
+/* The first thing that such a thread does, with what it was given. */
+void gcx__service_begin(void *arg);
+
 #endif

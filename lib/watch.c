@@ -110,7 +110,7 @@ static GCX_NORETURN void *watch_main(void *arg)
 {
   struct gcx__thread *self = gcx__thread_self();
 
-  (void)arg;
+  gcx__service_begin(arg);
   if (self != NULL)
     self->is_gcx = true;
   for (;;) {
