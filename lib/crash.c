@@ -26,6 +26,7 @@
 #define CRASH_STACK_BYTES ((size_t)64 << 10)
 
 static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+static void *crash_stack; /* of gcx's thread, which is one at a time */
 static uint32_t crash_armed;
 static uint32_t crash_named; /* one report */
 
@@ -90,11 +91,27 @@ void gcx__crash_arm(void)
     crash_take(crash_signals[i]);
 }
 
+/* A sanitizer gives each thread a stack for that, and unmaps at the thread's end
+ * whatever is there then. */
 void gcx__crash_thread(void)
 {
-  stack_t stack = { .ss_sp = gcx__vm_map(CRASH_STACK_BYTES),
-                    .ss_size = CRASH_STACK_BYTES };
+  stack_t now, stack = { .ss_size = CRASH_STACK_BYTES };
 
+  if (sigaltstack(NULL, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0)
+    return;
+  stack.ss_sp = gcx__vm_map(CRASH_STACK_BYTES);
+  crash_stack = stack.ss_sp;
   if (stack.ss_sp != NULL)
     (void)sigaltstack(&stack, NULL);
+}
+
+void gcx__crash_thread_end(void)
+{
+  stack_t now, none = { .ss_flags = SS_DISABLE };
+
+  if (crash_stack == NULL || sigaltstack(&none, &now) != 0)
+    return;
+  if (now.ss_sp == crash_stack)
+    gcx__vm_unmap(crash_stack, CRASH_STACK_BYTES);
+  crash_stack = NULL;
 }

@@ -13,5 +13,6 @@ void gcx__crash_arm(void);
 /* The calling thread runs finalizers: a stack of its own for the handler, so that
  * a finalizer that has used up the thread's is named too. */
 void gcx__crash_thread(void);
+void gcx__crash_thread_end(void); /* by that thread, which is left */
 
 #endif

@@ -121,6 +121,7 @@ static void finalizer_work(void)
  * exit those that wait do the work. */
 static void finalizer_leave(void)
 {
+  gcx__crash_thread_end();
   __atomic_store_n(&finalizer_tid, 0, __ATOMIC_RELEASE);
   __atomic_store_n(&finalizer_state, FINALIZER_NONE, __ATOMIC_RELEASE);
   if (!gcx_shutting_down())
