@@ -50,6 +50,7 @@ struct module_copy {
 };
 
 uint32_t gcx__modules_epoch_now;
+uint32_t gcx__modules_doubt;
 
 static struct gcx__lock modules_lock = GCX_LOCK_INIT(GCX_RANK_MODULES);
 static struct gcx__module *modules_chunks[MODULES_CHUNKS];
@@ -341,6 +342,7 @@ static bool merge_locked(const struct module_copy *c)
   if (unloaded) {
     __atomic_store_n(&gcx__modules_epoch_now, gcx__modules_epoch_now + 1,
                      __ATOMIC_RELEASE);
+    __atomic_add_fetch(&gcx__modules_doubt, 1, __ATOMIC_RELEASE);
     merge_gone(c);
   }
   for (size_t i = 0; i < c->n; i++) {

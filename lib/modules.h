@@ -38,6 +38,11 @@ bool gcx__modules_refresh(void);
  * to it. */
 extern uint32_t gcx__modules_epoch_now GCX_HIDDEN;
 
+/* Advances after anything that makes what was learnt about code addresses
+ * doubtful: an unload, or rules that are taken back (rules.c). One word to look
+ * at for each capture. */
+extern uint32_t gcx__modules_doubt GCX_HIDDEN;
+
 /* Counts unloads. An address means something only together with the epoch in
  * which it was captured. */
 uint32_t gcx__modules_epoch(void);

@@ -28,6 +28,7 @@
 
 #include "cfi.h"
 #include "lock.h"
+#include "modules.h"
 #include "vm.h"
 
 #define RULES_BUCKETS_FIRST ((size_t)256)
@@ -209,13 +210,20 @@ static uint64_t word_after(uint64_t word, bool is_new, bool agrees)
   return (word & ~(uint64_t)7) | (kind - GCX_RULE_UNSURE_SP + GCX_RULE_SP);
 }
 
+/* What was built on rules goes. */
+static void rules_advance_locked(void)
+{
+  __atomic_add_fetch(&gcx__rules_generation, 1, __ATOMIC_RELEASE);
+  __atomic_add_fetch(&gcx__modules_doubt, 1, __ATOMIC_RELEASE);
+}
+
 /* A rule that was trusted and shouldn't have been: what was built on it goes. */
 static void distrust_locked(uintptr_t pc, uint64_t word)
 {
   for (size_t t = 0; t < rules_tables; t++) {
     (void)table_store(rules_all[t], pc, word);
   }
-  __atomic_add_fetch(&gcx__rules_generation, 1, __ATOMIC_RELEASE);
+  rules_advance_locked();
 }
 
 /* True if that told something new. */
@@ -273,7 +281,7 @@ size_t gcx__rules_learn(const struct gcx__unwind_step *steps, size_t n,
 void gcx__rules_flush(void)
 {
   gcx__lock(&rules_lock);
-  __atomic_add_fetch(&gcx__rules_generation, 1, __ATOMIC_RELEASE);
+  rules_advance_locked();
   tables_clear();
   gcx__unlock(&rules_lock);
 }

@@ -32,6 +32,7 @@
 #define TRACE_FUTILE 64 /* lessons that taught nothing, until we give up */
 
 struct gcx__trace {
+  uint32_t doubt; /* gcx__modules_doubt, when all below was last looked at */
   uint32_t generation; /* of the rules, when this was emptied */
   uint32_t depth;      /* gcx__opt.stack_depth then */
   uint32_t futile;
@@ -148,12 +149,6 @@ static void retire_module(const struct gcx__module *m, void *arg)
   gcx__depot_retire(m->low, m->high);
 }
 
-static bool trace_is_behind(void)
-{
-  return __atomic_load_n(&gcx__modules_epoch_now, __ATOMIC_ACQUIRE) !=
-         __atomic_load_n(&trace_epoch, __ATOMIC_ACQUIRE);
-}
-
 /* Deal with unloads, whoever noticed them. Two threads may both do it: the
  * second time changes nothing that matters. */
 static void trace_catch_up(void)
@@ -173,6 +168,7 @@ static void trace_catch_up(void)
 static GCX_NOINLINE uint32_t site_slow(struct gcx__thread *t,
                                        const struct gcx__frame *start)
 {
+  uint32_t doubt = __atomic_load_n(&gcx__modules_doubt, __ATOMIC_ACQUIRE);
   struct gcx__trace *tr = t->trace != NULL ? t->trace : trace_make(t);
   size_t max = depth_limit();
   enum gcx__walk_end end = GCX_WALK_UNTRUSTED;
@@ -184,6 +180,7 @@ static GCX_NOINLINE uint32_t site_slow(struct gcx__thread *t,
     return gcx__depot_put(pcs, unwind_guarded(t, start, pcs, max));
   }
   trace_renew(tr);
+  tr->doubt = doubt; /* as it was before: a later one is seen next time */
   if (gcx__walk_stack_has(t, start, 0)) {
     bool resting = gcx__shapes_rest(&tr->shapes, start);
 
@@ -198,6 +195,12 @@ static GCX_NOINLINE uint32_t site_slow(struct gcx__thread *t,
   return site_unwind(t, tr, start, end == GCX_WALK_UNKNOWN);
 }
 
+static inline bool trace_may(const struct gcx__thread *t)
+{
+  return gcx__opt.unwind != GCX_UNWIND_NONE && t->no_capture == 0 &&
+         !gcx__lock_any_held();
+}
+
 #ifdef GCX_DEEP_CHECKS
 /* Each 64th answer is compared with libunwind's. */
 static void site_verify(struct gcx__thread *t, const struct gcx__frame *start,
@@ -209,7 +212,8 @@ static void site_verify(struct gcx__thread *t, const struct gcx__frame *start,
   uint32_t epoch;
   size_t n = gcx__depot_get(id, &pcs, &epoch);
 
-  if (n == 0 || tr == NULL || (tr->shapes.hits + tr->stats.walks) % 64 != 0) {
+  if (n == 0 || tr == NULL || !trace_may(t) ||
+      (tr->shapes.hits + tr->stats.walks) % 64 != 0) {
     return;
   }
   if (unwind_guarded(t, start, truth, depth_limit()) != n ||
@@ -221,18 +225,11 @@ static void site_verify(struct gcx__thread *t, const struct gcx__frame *start,
 #define site_verify(t, start, id) ((void)0)
 #endif
 
-static inline bool trace_may(const struct gcx__thread *t)
+/* Nothing has changed since all was last looked at. */
+static inline bool trace_is_sure(const struct gcx__trace *tr)
 {
-  return gcx__opt.unwind != GCX_UNWIND_NONE && t->no_capture == 0 &&
-         !gcx__lock_any_held();
-}
-
-static inline bool trace_is_current(const struct gcx__trace *tr)
-{
-  return tr->depth == gcx__opt.stack_depth &&
-         tr->generation ==
-             __atomic_load_n(&gcx__rules_generation, __ATOMIC_ACQUIRE) &&
-         !trace_is_behind();
+  return GCX_LIKELY(tr->doubt ==
+                    __atomic_load_n(&gcx__modules_doubt, __ATOMIC_ACQUIRE));
 }
 
 /* Not the stack of the last times. */
@@ -245,7 +242,7 @@ static GCX_NOINLINE uint32_t site_other(struct gcx__thread *t,
   if (GCX_UNLIKELY(!trace_may(t))) {
     return 0;
   }
-  if (GCX_LIKELY(tr != NULL && trace_is_current(tr))) {
+  if (GCX_LIKELY(tr != NULL && trace_is_sure(tr))) {
     id = gcx__shapes_hit(&tr->shapes, t, start);
   }
   if (GCX_UNLIKELY(id == 0)) {
@@ -284,7 +281,7 @@ uint32_t gcx__trace_site(struct gcx__thread *t, const struct gcx__frame *start)
   struct gcx__trace *tr = t->trace;
   const struct gcx__expected *e;
 
-  if (GCX_UNLIKELY(tr == NULL || !trace_may(t) || !trace_is_current(tr))) {
+  if (GCX_UNLIKELY(tr == NULL || !trace_is_sure(tr))) {
     return site_other(t, start);
   }
   e = gcx__shapes_expected(&tr->shapes, start);

@@ -11,7 +11,8 @@
 /*
  * Site id of the stack that starts at @start (made by GCX__CALLER_FRAME() in a
  * public function), cut to gcx__opt.stack_depth frames; 0 if there is none to
- * be had: unwind=none, no memory, t->no_capture, a gcx lock is held. Never
+ * be had: unwind=none, no memory; or t->no_capture, a gcx lock is held, and it is
+ * not just the stack that is expected. Never
  * allocates from the program's heap, never reads a slot outside [t->stack_low,
  * t->stack_high), takes no lock on a hit.
  */
