@@ -31,9 +31,8 @@
  */
 #include "shapes-path.h"
 
-#define SHAPES_STREAK 2    /* times the same path, until it is expected */
-#define SHAPES_EXPECTED 8  /* times, until it is compared before all else */
-#define SHAPES_BRANCHES 16 /* slots that tell paths apart */
+#define SHAPES_STREAK 2   /* times the same path, until it is expected */
+#define SHAPES_EXPECTED 8 /* times, until it is compared before all else */
 #define SHAPES_FOLLOWS \
   8 /* times that the path before told, until it is asked */
 #define SHAPES_FOLLOWS_MAX 16
@@ -209,7 +208,7 @@ void gcx__shapes_enter_branch(struct gcx__shapes *c, struct gcx__guess *g,
   }
   branch = gcx__shapes_branch(e, start);
   a = branch_find(c, branch, start);
-  if (a != NULL && a->id != id && e->branches < SHAPES_BRANCHES) {
+  if (a != NULL && a->id != id && e->branches < GCX_SHAPES_BRANCHES) {
     branch_at(e, a, start);
     branch = gcx__shapes_branch(e, start);
     a = branch_find(c, branch, start);

@@ -11,6 +11,7 @@
 #define GCX_SHAPES_GUESSES 1024
 #define GCX_SHAPES_EXPECTED 256
 #define GCX_SHAPES_BRANCHED 1024
+#define GCX_SHAPES_BRANCHES 16  /* slots that tell paths apart */
 #define GCX_SHAPES_CREDIT 16384 /* at most, and to begin with */
 #define GCX_SHAPES_INDEX 4096   /* places; at most half are used */
 #define GCX_SHAPES_AREA 65536   /* words for shapes */
@@ -55,7 +56,7 @@ struct gcx__expected {
   uint32_t branches; /* not 0: one of several, which so many slots tell apart */
   uint32_t at[2 * GCX_SHAPES_PAIRS]; /* words from sp */
   gcx__pair words[GCX_SHAPES_PAIRS];
-};
+} __attribute__((aligned(512))); /* found by a shift */
 
 /* A path that came right after another one, at some guess. */
 struct gcx__follow {
@@ -144,23 +145,40 @@ __attribute__((always_inline)) static inline bool gcx__shapes_is(
     GCX__DIFFER_4(8)
     GCX__DIFFER_4(4)
     GCX__DIFFER_4(0)
-  default:
+  case 0:
     break;
+  default:
+    __builtin_unreachable(); /* expected_has_room() */
   }
   return (difference[0] | difference[1]) == 0;
 }
 
 /* Several stacks are expected at this start, and @e has the slots that tell them
- * apart: the words in those, in one. */
+ * apart: the words in those, in one. Odd factors that fit into an instruction. */
+#define GCX__BRANCH(i)                                               \
+  case (i) + 1:                                                      \
+    h += stack[e->at[i]] * ((0x9E3779B1u * (2 * (i) + 1) >> 1) | 1); \
+    __attribute__((fallthrough));
+#define GCX__BRANCH_4(i) \
+  GCX__BRANCH(i + 3) GCX__BRANCH(i + 2) GCX__BRANCH(i + 1) GCX__BRANCH(i)
+
 GCX_READS_STACK
-static inline uint64_t gcx__shapes_branch(const struct gcx__expected *e,
-                                          const struct gcx__frame *start)
+__attribute__((always_inline)) static inline uint64_t gcx__shapes_branch(
+    const struct gcx__expected *e, const struct gcx__frame *start)
 {
   const uintptr_t *stack = (const uintptr_t *)start->sp;
   uint64_t h = gcx__shapes_place(start);
 
-  for (uint32_t i = 0; i < e->branches; i++)
-    h += stack[e->at[i]] * (GCX_WALK_HASH_FACTOR + 2 * i);
+  switch (e->branches) {
+    GCX__BRANCH_4(12)
+    GCX__BRANCH_4(8)
+    GCX__BRANCH_4(4)
+    GCX__BRANCH_4(0)
+  case 0:
+    break;
+  default:
+    __builtin_unreachable(); /* GCX_SHAPES_BRANCHES */
+  }
   return h * GCX_WALK_HASH_FACTOR;
 }
 
