@@ -167,13 +167,22 @@ static bool judge_put_aside(uint32_t number, uint32_t state)
   return true;
 }
 
-static inline void judge_put(uint32_t number)
+/* @found: numbers of the chunk @c. They may lie in judge_rest itself, behind what
+ * is listed there, which catches up with them and overwrites them. */
+static void judge_put_all(struct gcx__record_chunk *c, const uint32_t *found,
+                          size_t n)
 {
-  uint32_t state = gcx__record_fate(number)->state;
+  uint32_t *rest = judge_rest.at + judge_rest.count;
 
-  if (GCX_LIKELY((state & GCX_STATE_MASK) == GCX_STATE_DISPOSED) ||
-      !judge_put_aside(number, state))
-    judge_rest.at[judge_rest.count++] = number;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t number = found[i];
+    uint32_t state = gcx__record_fate_in(c, number)->state;
+
+    if (GCX_LIKELY((state & GCX_STATE_MASK) == GCX_STATE_DISPOSED) ||
+        !judge_put_aside(number, state))
+      *rest++ = number;
+  }
+  judge_rest.count = (size_t)(rest - judge_rest.at);
 }
 
 /* How many chunks it takes until it is worth waking somebody to help. */
@@ -194,24 +203,22 @@ static void judge_list_shared(size_t chunks)
 {
   gcx__crew_run(judge_look, chunks);
   for (size_t i = 0; i < chunks; i++)
-    for (size_t n = 0; n < judge_founds[i]; n++)
-      judge_put(judge_found.at[(i << GCX__RECORD_CHUNK_BITS) + n]);
+    judge_put_all(gcx__record_chunks[i],
+                  judge_found.at + (i << GCX__RECORD_CHUNK_BITS),
+                  judge_founds[i]);
 }
 
-/* What is found in a chunk lies behind what is listed already; listing catches up
- * with it and overwrites it. */
 static void judge_list_alone(size_t chunks)
 {
   for (size_t i = 0; i < chunks; i++) {
     uint32_t base = (uint32_t)i << GCX__RECORD_CHUNK_BITS;
-    const uint32_t *found = judge_rest.at + judge_rest.count;
-    size_t n =
-        gcx__bdw_unmarked(gcx__record_chunk_of(base)->hot,
-                          GCX_MIN(judge_limit() - base, GCX__RECORD_CHUNK),
-                          base, judge_rest.at + judge_rest.count);
+    struct gcx__record_chunk *c = gcx__record_chunks[i];
+    uint32_t *found = judge_rest.at + judge_rest.count;
 
-    for (size_t k = 0; k < n; k++)
-      judge_put(found[k]);
+    judge_put_all(c, found,
+                  gcx__bdw_unmarked(
+                      c->hot, GCX_MIN(judge_limit() - base, GCX__RECORD_CHUNK),
+                      base, found));
   }
 }
 
@@ -337,22 +344,23 @@ static GCX_NOINLINE void judge_drop_extras(uint32_t number, uint32_t state)
     gcx__aux_release_stopped(number);
 }
 
-static inline void judge_drop(uint32_t number)
+static inline void judge_drop(uint32_t number, uint32_t *chain)
 {
-  uint32_t state = gcx__record_fate(number)->state;
+  struct gcx__record_chunk *c = gcx__record_chunk_of(number);
+  uint32_t state = gcx__record_fate_in(c, number)->state;
 
   if (GCX_UNLIKELY((state & (GCX_FLAG_CANARY | GCX_FLAG_AUX)) != 0))
     judge_drop_extras(number, state);
   /* A number of the parent's is never given out again in the child. */
   if (GCX_LIKELY(!gcx__record_is_inherited(number)))
-    gcx__record_drop_stopped(number);
+    gcx__record_drop_stopped(c, number, chain);
   else
     gcx__record_unpublish(number);
 }
 
 void gcx__judge_drop(uint32_t number)
 {
-  judge_drop(number);
+  judge_drop(number, &gcx__record_freed_stopped);
 }
 
 /* If nothing was kept since, all that is listed is unmarked. From the end: free
@@ -360,11 +368,14 @@ void gcx__judge_drop(uint32_t number)
 void gcx__judge_drop_rest(const struct gcx__marker *m)
 {
   bool kept = m->marked != judge_marked;
+  uint32_t chain = gcx__record_freed_stopped;
+  const uint32_t *rest = judge_rest.at;
 
   judge_garbage_end = m->marked;
   for (size_t i = judge_rest.count; i-- > 0;)
-    if (!kept || !judge_is_marked(judge_rest.at[i]))
-      judge_drop(judge_rest.at[i]);
+    if (!kept || !judge_is_marked(rest[i]))
+      judge_drop(rest[i], &chain);
+  gcx__record_freed_stopped = chain;
 }
 
 bool gcx__judge_hand_over(struct gcx__marker *m, struct gcx__batch *b)

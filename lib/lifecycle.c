@@ -160,11 +160,11 @@ static inline bool lifecycle_dispose_simply(void *p,
   if (GCX_UNLIKELY(t == NULL || t->cells == NULL))
     return false;
   cell = gcx__object_cell_in(t->cells, p);
-  number = GCX_LIKELY(cell != 0) ? gcx__object_number_in(p, cell) : 0;
+  number = GCX_LIKELY(cell != 0) ? gcx__object_record_in(p, cell, &chunk) : 0;
   if (GCX_UNLIKELY(number == 0))
     return false;
-  chunk = gcx__record_chunk_of(number);
   f = gcx__record_fate_in(chunk, number);
+  __asm__("" : "+r"(f)); /* kept, not computed anew */
   state = __atomic_load_n(&f->state, __ATOMIC_ACQUIRE);
   if (GCX_UNLIKELY(gcx__record_in(chunk, number)->type != 0 ||
                    (state & ~(goes ? harmless : harmless | GCX_FLAG_WEAK)) !=
@@ -172,8 +172,9 @@ static inline bool lifecycle_dispose_simply(void *p,
     return false;
   if (gcx__opt.leak != GCX_LEAK_OFF && !goes)
     site = gcx__trace_site(t, start);
-  if (GCX_UNLIKELY(!gcx__record_change(
-          number, state, (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED)))
+  __asm__("" : "+r"(state)); /* what becomes of it is not kept over the call */
+  if (GCX_UNLIKELY(!gcx__record_change_in(
+          f, state, (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED)))
     return false;
   if (goes)
     gcx__object_free_plain(t->cells, number, state, p, cell);

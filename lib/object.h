@@ -47,19 +47,31 @@ static inline struct gcx__trailer *gcx__object_trailer(const void *base,
                                  sizeof(struct gcx__trailer));
 }
 
-/* Record of the cell of so many bytes, 0 if it is not a tracked object. */
-static inline uint32_t gcx__object_number_in(const void *base, size_t cell)
+/* Record of the cell of so many bytes, and the chunk it lies in; 0 if it is not a
+ * tracked object. */
+static inline uint32_t gcx__object_record_in(
+    const void *base, size_t cell, struct gcx__record_chunk **ret_chunk)
 {
+  struct gcx__record_chunk *chunk;
   struct gcx__trailer t;
 
   memcpy(&t, gcx__object_trailer(base, cell), sizeof t);
   if (GCX_UNLIKELY(t.check != gcx__object_check(base, t.number) ||
                    !gcx__record_exists(t.number)))
     return 0;
-  return __atomic_load_n(gcx__record_hot(t.number), __ATOMIC_ACQUIRE) ==
-                 GCX_HIDE(base)
+  chunk = gcx__record_chunk_of(t.number);
+  *ret_chunk = chunk;
+  return __atomic_load_n(gcx__record_hot_in(chunk, t.number),
+                         __ATOMIC_ACQUIRE) == GCX_HIDE(base)
              ? t.number
              : 0;
+}
+
+static inline uint32_t gcx__object_number_in(const void *base, size_t cell)
+{
+  struct gcx__record_chunk *chunk;
+
+  return gcx__object_record_in(base, cell, &chunk);
 }
 
 /* ---- from a pointer to a record, without asking the collector

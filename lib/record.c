@@ -40,15 +40,17 @@ static bool record_have_chunk_locked(void)
   return true;
 }
 
-/* Numbers never used before; fewer without memory. */
+/* Numbers never used before, of one chunk; none without memory. */
 static uint32_t record_make_locked(uint32_t *ret_numbers, uint32_t max)
 {
   uint32_t made = 0, n = gcx__record_limit;
 
-  while (made < max && record_have_chunk_locked()) {
+  if (max == 0 || !record_have_chunk_locked())
+    return 0;
+  do
     ret_numbers[made++] = n++;
-    __atomic_store_n(&gcx__record_limit, n, __ATOMIC_RELEASE);
-  }
+  while (made < max && (n & (GCX__RECORD_CHUNK - 1)) != 0);
+  __atomic_store_n(&gcx__record_limit, n, __ATOMIC_RELEASE);
   return made;
 }
 

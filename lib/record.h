@@ -128,12 +128,17 @@ static inline bool gcx__record_has_ended(uint32_t state)
 }
 
 /* The one place where a state word changes once its record is published. */
+static inline bool gcx__record_change_in(struct gcx__fate *f, uint32_t from,
+                                         uint32_t to)
+{
+  return __atomic_compare_exchange_n(&f->state, &from, to, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
 static inline bool gcx__record_change(uint32_t number, uint32_t from,
                                       uint32_t to)
 {
-  return __atomic_compare_exchange_n(&gcx__record_fate(number)->state, &from,
-                                     to, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE);
+  return gcx__record_change_in(gcx__record_fate(number), from, to);
 }
 
 /* The same where the object is nobody else's yet: a pool lends it. */
@@ -174,17 +179,16 @@ static inline void gcx__record_unpublish(uint32_t number)
 uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max);
 /* Numbers that are not published (any more). Takes a lock. */
 void gcx__record_give(const uint32_t *numbers, uint32_t n);
-/* In the stopped world: unpublish @number and give it back. */
-extern uint32_t gcx__record_freed_stopped GCX_HIDDEN; /* chain of them */
-static inline void gcx__record_drop_stopped(uint32_t number)
+/* In the stopped world: unpublish @number of @c and give it back, in front of
+ * @chain. */
+extern uint32_t gcx__record_freed_stopped GCX_HIDDEN; /* the chain of all */
+static inline void gcx__record_drop_stopped(struct gcx__record_chunk *c,
+                                            uint32_t number, uint32_t *chain)
 {
-  struct gcx__record_chunk *c = gcx__record_chunk_of(number);
-
   *gcx__record_hot_in(c, number) = 0;
   *gcx__record_fate_in(c, number) =
-      (struct gcx__fate){ .state = GCX_STATE_FREE,
-                          .link = gcx__record_freed_stopped };
-  gcx__record_freed_stopped = number;
+      (struct gcx__fate){ .state = GCX_STATE_FREE, .link = *chain };
+  *chain = number;
 }
 
 /* The child of a fork: numbers in use stay the parent's, and no free one of them
