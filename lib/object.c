@@ -183,9 +183,9 @@ static inline struct object_birth object_born(struct gcx__thread *t,
   struct object_birth birth = { 0, 0 };
 
   if (gcx__opt.leak != GCX_LEAK_OFF) {
-    birth.ms = gcx__clock_ms();
     if ((flags & GCX_FLAG_OPTIONAL) == 0)
       birth.site = gcx__trace_site(t, start);
+    birth.ms = gcx__clock_ms();
   }
   return birth;
 }
@@ -245,8 +245,11 @@ void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
   return object_make(bytes, align, type, flags, start);
 }
 
+/* Known to be small, most of what is asked about a size is answered. */
 void *gcx__object_alloc_plain(size_t bytes, const struct gcx__frame *start)
 {
+  if (GCX_UNLIKELY(bytes > GCX__CELLS_MAX - TRAILER))
+    return gcx__object_alloc(bytes, GCX__ALIGN_MIN, 0, 0, start);
   return object_make(bytes, GCX__ALIGN_MIN, 0, 0, start);
 }
 
