@@ -22,6 +22,7 @@
 struct gcx__lock gcx__aux_lock = GCX_LOCK_INIT(GCX_RANK_OWNERS);
 
 static struct gcx__aux *aux_chunks[CHUNKS];
+GCX_NOT_A_ROOT_FROM(aux_chunks, 0);
 static uint32_t aux_limit = 1;
 static uint32_t aux_free;
 static uint32_t aux_freed_stopped;

@@ -42,6 +42,20 @@
  * collector's roots. */
 #define GCX_NOT_A_ROOT __attribute__((section("gcx_own")))
 
+/* The same for a large array that is mostly untouched, from element @first on: it
+ * stays in .bss, and a list of such ranges says where. They would be read, page by
+ * page, in each collection, the one at the start of every process included. */
+struct gcx__not_a_root {
+  void *low;
+  void *high;
+};
+#define GCX_NOT_A_ROOT_FROM(array, first)                  \
+  static const struct gcx__not_a_root array##_not_a_root   \
+      __attribute__((section("gcx_own_ranges"), used)) = { \
+        &(array)[first],                                   \
+        &(array)[GCX_ARRAY_LENGTH(array)],                 \
+      }
+
 /* A function of gcx's below the program's own in a stack, such as the one that a
  * thread starts in: reports leave it out, and what lies beneath. */
 #define GCX_OUTERMOST __attribute__((section("gcx_outermost"), noinline))

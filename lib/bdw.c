@@ -58,9 +58,19 @@ static void bdw_start_collector(void)
 /* Bounds of the section gcx_own (base.h), by the linker; one word at least. */
 extern char __start_gcx_own[], __stop_gcx_own[];
 
+extern const struct gcx__not_a_root __start_gcx_own_ranges[] GCX_HIDDEN
+    __attribute__((weak));
+extern const struct gcx__not_a_root __stop_gcx_own_ranges[] GCX_HIDDEN
+    __attribute__((weak));
+
+/* Before bdwgc is initialised: it collects then. */
 static void bdw_exclude_own(void)
 {
+  const struct gcx__not_a_root *r = __start_gcx_own_ranges;
+
   GC_exclude_static_roots(__start_gcx_own, __stop_gcx_own);
+  for (; r < __stop_gcx_own_ranges; r++)
+    GC_exclude_static_roots(r->low, r->high);
 }
 
 static void bdw_expand(void)
@@ -75,9 +85,9 @@ static void bdw_expand(void)
 void gcx__bdw_init(const struct gcx__bdw_hooks *hooks)
 {
   __atomic_store_n(&bdw_starter, gcx__tid(), __ATOMIC_RELAXED);
+  bdw_exclude_own();
   bdw_start_collector();
   GC_allow_register_threads();
-  bdw_exclude_own();
   bdw_expand();
   if (&bdw_count != NULL)
     gcx__bdw_count_at = &bdw_count;

@@ -29,6 +29,7 @@ struct gcx_hold {
 
 static struct gcx__lock hold_lock = GCX_LOCK_INIT(GCX_RANK_HOLDS);
 static uintptr_t *hold_chunks[CHUNKS];
+GCX_NOT_A_ROOT_FROM(hold_chunks, 0);
 static uint32_t hold_limit; /* cells there are */
 static uint32_t hold_free;  /* 1 + index of the first, 0: none */
 

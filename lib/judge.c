@@ -32,6 +32,7 @@ static struct gcx__numbers judge_lost; /* candidates; finalizables at the end */
 static struct gcx__numbers judge_due;  /* to be disposed later */
 static struct gcx__numbers judge_found; /* of each chunk, at its first number */
 static uint32_t judge_founds[GCX__RECORD_CHUNKS];
+GCX_NOT_A_ROOT_FROM(judge_founds, 0);
 static size_t judge_corpses;       /* at the end of judge_rest */
 static size_t judge_finalizable;   /* at the end of judge_lost */
 static size_t judge_late;          /* last ones of judge_lost */

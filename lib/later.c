@@ -20,6 +20,7 @@
 #define LATER 65536u
 
 static uint32_t later_ring[LATER];
+GCX_NOT_A_ROOT_FROM(later_ring, 0);
 static uint32_t later_head; /* next to be read; by who has the turn */
 static uint32_t later_tail; /* next to be written */
 static uint32_t later_full; /* some did not find room */

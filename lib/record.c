@@ -15,6 +15,7 @@
 #include "vm.h"
 
 struct gcx__record_chunk *gcx__record_chunks[GCX__RECORD_CHUNKS];
+GCX_NOT_A_ROOT_FROM(gcx__record_chunks, 0);
 uint32_t gcx__record_limit = 1; /* 0 is no record */
 uint32_t gcx__record_inherited;
 

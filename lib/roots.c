@@ -54,6 +54,7 @@ struct roots_region {
 static struct gcx__lock roots_lock = GCX_LOCK_INIT(GCX_RANK_REGIONS);
 static struct roots_region *roots_regions;
 static size_t roots_region_count;
+static struct roots_region roots_own; /* `high` is 0 while there is none */
 
 static const char *roots_sentence; /* gcx__roots_obstacle() */
 static bool roots_have_tls;
@@ -116,9 +117,19 @@ void gcx__roots_remove(void *start, size_t bytes)
 static void roots_scan_regions(void)
 {
   size_t n = __atomic_load_n(&roots_region_count, __ATOMIC_ACQUIRE);
+  uintptr_t high = __atomic_load_n(&roots_own.high, __ATOMIC_ACQUIRE);
 
   for (size_t i = 0; i < n; i++)
     gcx__words_scan(roots_regions[i].low, roots_regions[i].high);
+  if (high != 0)
+    gcx__words_scan(roots_own.low, high);
+}
+
+/* The end is written last: until then there is nothing. */
+void gcx__roots_set_own(const void *start, size_t bytes)
+{
+  roots_own.low = (uintptr_t)start;
+  __atomic_store_n(&roots_own.high, (uintptr_t)start + bytes, __ATOMIC_RELEASE);
 }
 
 void gcx__roots_note_bdw_mapping(uintptr_t low, uintptr_t high)

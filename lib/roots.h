@@ -43,6 +43,9 @@ bool gcx__roots_complete(void);
 int gcx__roots_add(void *start, size_t bytes);
 void gcx__roots_remove(void *start, size_t bytes);
 
+/* Memory of gcx's own that refers to objects; one range, set once, no lock. */
+void gcx__roots_set_own(const void *start, size_t bytes);
+
 /* Mappings that libgc made are no roots (interpose.c tells). */
 void gcx__roots_note_bdw_mapping(uintptr_t low, uintptr_t high);
 

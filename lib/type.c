@@ -11,10 +11,15 @@
 #include <dlfcn.h>
 
 #include "lock.h"
+#include "roots.h"
 #include "vm.h"
 
 #define TYPES_MAX 65536u
 #define TYPES_FIRST 256u
+
+/* A type may be an object itself: the directory is a root, its first part always,
+ * the rest once it is used. */
+#define TYPES_ROOTS 512u
 
 struct type_table {
   uint32_t slots; /* a power of two */
@@ -30,6 +35,7 @@ const struct gcx_type gcx__type_block =
 static struct gcx__lock type_lock = GCX_LOCK_INIT(GCX_RANK_TYPES);
 static struct type_table *type_table;
 static const struct gcx_type *type_by_number[TYPES_MAX];
+GCX_NOT_A_ROOT_FROM(type_by_number, TYPES_ROOTS);
 static uint32_t type_count;
 
 struct type_counts {
@@ -98,6 +104,9 @@ static uint32_t type_add_locked(const struct gcx_type *type)
     return number;
   if (type_count + 1 >= TYPES_MAX || !type_make_room_locked())
     return 0;
+  if (type_count + 1 == TYPES_ROOTS)
+    gcx__roots_set_own(&type_by_number[TYPES_ROOTS],
+                       sizeof type_by_number - TYPES_ROOTS * sizeof(void *));
   if (type_counts == NULL)
     __atomic_store_n(&type_counts, gcx__vm_map(TYPES_MAX * sizeof *type_counts),
                      __ATOMIC_RELEASE);

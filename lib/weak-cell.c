@@ -18,6 +18,7 @@
 
 struct gcx__lock gcx__weak_lock = GCX_LOCK_INIT(GCX_RANK_WEAK);
 struct gcx__weak_chunk *gcx__weak_chunks[GCX__WEAK_CHUNKS];
+GCX_NOT_A_ROOT_FROM(gcx__weak_chunks, 0);
 uint32_t gcx__weak_limit = 1;
 static uint32_t weak_free;
 static uint32_t weak_dead; /* chain made in stops */

@@ -28,6 +28,9 @@ static uint32_t window_ms[STOPS];
 static uint64_t window_crumbs_at[STOPS]; /* breadcrumbs made by then */
 static uint32_t window_stops;
 static struct window_crumb window_crumbs[CRUMBS];
+GCX_NOT_A_ROOT_FROM(window_crumbs, 0);
+GCX_NOT_A_ROOT_FROM(window_crumbs_at, 0);
+GCX_NOT_A_ROOT_FROM(window_ms, 0);
 static uint64_t window_next_crumb;
 
 uint32_t gcx__window_stop(void)

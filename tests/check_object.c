@@ -659,6 +659,53 @@ static GCX_NOINLINE void keep_ends(char **ends, size_t bytes)
   }
 }
 
+#define MADE_TYPES 1200
+
+static int dispose_of_made_type(void *obj)
+{
+  disposals += *(int *)obj == 4711;
+  return 0;
+}
+
+static GCX_NOINLINE void *object_of_made_type(void)
+{
+  const struct gcx_type made =
+      GCX_TYPE_INIT("made", 64, 0, NULL, dispose_of_made_type, NULL, NULL);
+  struct gcx_type *type = gcx_alloc_managed(sizeof(*type));
+  int *obj;
+
+  memcpy(type, &made, sizeof(made));
+  obj = gcx_new(type);
+  *obj = 4711;
+  return obj;
+}
+
+static GCX_NOINLINE void overwrite_what_is_free(void)
+{
+  for (int i = 0; i < 20 * MADE_TYPES; i++) {
+    void *p = gcx_alloc_managed(sizeof(struct gcx_type));
+
+    memset(p, 0xaa, sizeof(struct gcx_type));
+    GCX_KEEP(p);
+  }
+}
+
+/* Nothing but gcx refers to a type whose maker has forgotten it. */
+START_TEST(test_types_that_are_objects_stay)
+  {
+    void *objects[MADE_TYPES];
+
+    for (int i = 0; i < MADE_TYPES; i++)
+      objects[i] = object_of_made_type();
+    gcx_collect();
+    overwrite_what_is_free();
+    gcx_collect();
+    for (int i = 0; i < MADE_TYPES; i++)
+      gcx_dispose(objects[i]);
+    ck_assert_int_eq(disposals, MADE_TYPES);
+  }
+END_TEST
+
 START_TEST(test_one_past_the_end_keeps_it)
   {
     static char *ends[KEPT];
@@ -811,6 +858,7 @@ static Suite *object_suite(void)
   tcase_add_test(c, test_bad_types);
   tcase_add_test(c, test_extra);
   tcase_add_test(c, test_thousands_of_types);
+  tcase_add_test(c, test_types_that_are_objects_stay);
   tcase_add_loop_test(c, test_one_past_the_end_keeps_it, 0, 10);
   tcase_add_loop_test(c, test_plain_objects_are_scanned_and_atomic_ones_not, 0,
                       2);
