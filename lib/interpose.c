@@ -7,7 +7,8 @@
  *       of its stack is the end of the stack's mapping, where glibc keeps static
  *       TLS and struct pthread: the collector scans them with the stack.
  *   pthread_sigmask, sigprocmask  the collector's two signals stay unblocked: a
- *       thread that blocks everything would stop every collection for ever.
+ *       thread that blocks everything would stop every collection for ever. And
+ *       libunwind's many calls do nothing while gcx has blocked all (unwind.h).
  *   sigaltstack   bdwgc takes a stack pointer outside the stack it knows for the
  *       start of a range that ends there, and walks through whatever lies
  *       between; told of the alternate stack, it does not.
@@ -47,6 +48,7 @@
 #include "modules.h"
 #include "roots.h"
 #include "trace.h"
+#include "unwind.h"
 
 #define INTERPOSE_EXPORT __attribute__((visibility("default")))
 #define INTERPOSE_CALLER ((uintptr_t)__builtin_return_address(0))
@@ -130,6 +132,8 @@ INTERPOSE_EXPORT int pthread_sigmask(int how, const sigset_t *set,
 {
   sigset_t copy;
 
+  if (GCX_UNLIKELY(gcx__unwind_masked))
+    return 0;
   return INTERPOSE_REAL(pthread_sigmask)(
       how, interpose_spare_signals(how, set, &copy), ret_old);
 }
@@ -139,6 +143,8 @@ INTERPOSE_EXPORT int sigprocmask(int how, const sigset_t *set,
 {
   sigset_t copy;
 
+  if (GCX_UNLIKELY(gcx__unwind_masked))
+    return 0;
   return INTERPOSE_REAL(sigprocmask)(
       how, interpose_spare_signals(how, set, &copy), ret_old);
 }

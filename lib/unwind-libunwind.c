@@ -14,7 +14,7 @@
  * gcx_dispose() can be on the stack twice, when a dispose function led back to
  * it).
  *
- * No locks of gcx. libunwind takes its own, with all signals blocked, and that
+ * No locks of gcx. libunwind takes its own, with all signals blocked (masks), and that
  * of ld.so: not to be called inside ld.so nor while it may be stopped. errno is
  * preserved.
  */
@@ -25,6 +25,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,6 +215,62 @@ void gcx__unwind_after_fork(bool is_child)
   }
 }
 
+/* ------------------------------------------------------------------- masks */
+
+/* libunwind blocks all signals around each of its locks, two system calls a lock
+ * and several locks a frame. Blocked once around a whole walk, what it does then
+ * is left out: interpose.c asks. (unw_backtrace() takes no lock where its cache
+ * knows the frames, and is called without.) */
+__thread bool gcx__unwind_masked __attribute__((tls_model("initial-exec")));
+
+static void masks_block(sigset_t *ret_old)
+{
+  sigset_t all;
+
+  (void)sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, ret_old);
+  gcx__unwind_masked = true;
+}
+
+static void masks_restore(const sigset_t *old)
+{
+  gcx__unwind_masked = false;
+  (void)pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+/* Cursors: the gate and the masks. */
+struct cursor_pass {
+  sigset_t mask;
+  int cancel;
+};
+
+static void cursor_enter(struct cursor_pass *ret_pass)
+{
+  ret_pass->cancel = gate_enter();
+  masks_block(&ret_pass->mask);
+}
+
+static void cursor_leave(const struct cursor_pass *pass)
+{
+  masks_restore(&pass->mask);
+  gate_leave(pass->cancel);
+}
+
+static size_t unwind_by_cursor(const struct gcx__frame *start,
+                               uintptr_t *ret_pcs, size_t max, bool careful)
+{
+  struct cursor_pass pass;
+  size_t n;
+
+  cursor_enter(&pass);
+  if (careful) {
+    unw_flush_cache(unw_local_addr_space, 0, 0);
+  }
+  n = unwind_stepping(start, ret_pcs, max);
+  cursor_leave(&pass);
+  return n;
+}
+
 size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
                    size_t max, bool careful)
 {
@@ -221,16 +278,14 @@ size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
   size_t n = 0;
 
   max = GCX_MIN(max, (size_t)UNWIND_MAX);
-  cancel = gate_enter();
   if (!careful) {
+    cancel = gate_enter();
     n = unwind_fast(start, ret_pcs, max);
-  } else {
-    unw_flush_cache(unw_local_addr_space, 0, 0);
+    gate_leave(cancel);
   }
   if (n == 0) {
-    n = unwind_stepping(start, ret_pcs, max);
+    n = unwind_by_cursor(start, ret_pcs, max, careful);
   }
-  gate_leave(cancel);
   errno = saved;
   return n;
 }
@@ -271,17 +326,18 @@ size_t gcx__unwind_steps(const struct gcx__frame *start,
 {
   unw_context_t context;
   unw_cursor_t c;
-  int saved = errno, cancel;
+  struct cursor_pass pass;
+  int saved = errno;
   size_t n = 0;
 
-  cancel = gate_enter();
+  cursor_enter(&pass);
   unw_flush_cache(unw_local_addr_space, 0, 0);
   if (unw_getcontext(&context) == 0 && unw_init_local(&c, &context) == 0 &&
       cursor_seek(&c, start)) {
     while (n < max && step_describe(&c, start, &ret_steps[n++])) {
     }
   }
-  gate_leave(cancel);
+  cursor_leave(&pass);
   errno = saved;
   return n;
 }
@@ -360,10 +416,11 @@ bool gcx__unwind_find_exit(uintptr_t *ret_sp, uintptr_t ret_regs[12],
 {
   unw_context_t context;
   unw_cursor_t c;
-  int saved = errno, cancel;
+  struct cursor_pass pass;
+  int saved = errno;
   bool found = false;
 
-  cancel = gate_enter();
+  cursor_enter(&pass);
   unw_flush_cache(unw_local_addr_space, 0, 0);
   if (unw_getcontext(&context) == 0 && unw_init_local(&c, &context) == 0) {
     while (!found && unw_step(&c) > 0) {
@@ -376,7 +433,7 @@ bool gcx__unwind_find_exit(uintptr_t *ret_sp, uintptr_t ret_regs[12],
     cursor_saved_regs(&c, ret_regs);
     *ret_main_returned = cursor_is_startup(&c);
   }
-  gate_leave(cancel);
+  cursor_leave(&pass);
   errno = saved;
   return found;
 }

@@ -49,6 +49,11 @@ struct gcx__unwind_step {
 size_t gcx__unwind_steps(const struct gcx__frame *start,
                          struct gcx__unwind_step *ret_steps, size_t max);
 
+/* This thread is inside libunwind with its signals blocked: what libunwind does
+ * to its mask there has been done. For interpose.c alone. */
+extern __thread bool gcx__unwind_masked GCX_HIDDEN
+    __attribute__((tls_model("initial-exec")));
+
 /* First unwind of a thread allocates inside libunwind: do it now. */
 void gcx__unwind_prime(void);
 

@@ -264,6 +264,79 @@ START_TEST(a_walk_is_not_cancelled)
   }
 END_TEST
 
+/* All ways to walk, from here. */
+static GCX_NOINLINE void walk_every_way(void)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+  uintptr_t pcs[MAX], regs[12], sp;
+  bool returned;
+
+  (void)gcx__unwind(&start, pcs, MAX, true);
+  (void)gcx__unwind(&start, pcs, MAX, false);
+  (void)gcx__unwind_steps(&start, steps, MAX);
+  (void)gcx__unwind_find_exit(&sp, regs, &returned);
+  GCX_KEEP(&start);
+}
+
+START_TEST(a_walk_leaves_the_mask_as_it_was)
+  {
+    sigset_t before, after;
+
+    (void)sigemptyset(&before);
+    (void)sigaddset(&before, SIGUSR2);
+    (void)sigaddset(&before, SIGTERM);
+    ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+    walk_every_way();
+    ck_assert(!gcx__unwind_masked);
+    ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, NULL, &after), 0);
+    for (int s = 1; s < NSIG; s++)
+      ck_assert_int_eq(sigismember(&after, s), sigismember(&before, s));
+  }
+END_TEST
+
+static volatile sig_atomic_t signals, inside, masks_lost;
+
+/* A handler's own change of the mask takes effect. */
+static void on_signal_while_walking(int number)
+{
+  sigset_t set, now;
+
+  inside += gcx__unwind_masked;
+  (void)sigemptyset(&set);
+  (void)sigaddset(&set, SIGUSR2);
+  (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+  (void)pthread_sigmask(SIG_SETMASK, NULL, &now);
+  masks_lost += sigismember(&now, SIGUSR2) != 1;
+  (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+  signals += number == SIGUSR1;
+}
+
+static bool walking;
+
+static void *send_signals(void *walker)
+{
+  while (__atomic_load_n(&walking, __ATOMIC_ACQUIRE))
+    (void)pthread_kill(*(pthread_t *)walker, SIGUSR1);
+  return NULL;
+}
+
+START_TEST(signals_come_between_walks)
+  {
+    const struct sigaction action = { .sa_handler = on_signal_while_walking };
+    pthread_t self = pthread_self(), sender;
+
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    __atomic_store_n(&walking, true, __ATOMIC_RELEASE);
+    ck_assert_int_eq(pthread_create(&sender, NULL, send_signals, &self), 0);
+    while (signals < 200)
+      walk_every_way();
+    __atomic_store_n(&walking, false, __ATOMIC_RELEASE);
+    ck_assert_int_eq(pthread_join(sender, NULL), 0);
+    ck_assert_int_eq(inside, 0);
+    ck_assert_int_eq(masks_lost, 0);
+  }
+END_TEST
+
 START_TEST(no_exit_on_the_stack)
   {
     uintptr_t regs[12], sp = 7;
@@ -292,6 +365,8 @@ static Suite *unwind_suite(void)
   tcase_add_test(t, main_has_returned);
   tcase_add_test(t, no_exit_on_the_stack);
   tcase_add_test(t, a_walk_is_not_cancelled);
+  tcase_add_test(t, a_walk_leaves_the_mask_as_it_was);
+  tcase_add_test(t, signals_come_between_walks);
   suite_add_tcase(s, t);
   return s;
 }
