@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* check_wait.c - calls that wait: a collection does not interrupt them, a signal
  * of the program's own does */
-#include "objects.h"
+#include "collecting.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -36,21 +32,6 @@ static int pipe_of_silence(void)
 
   ck_assert_int_eq(pipe(ends), 0);
   return ends[0];
-}
-
-/* A socket with a time limit that nothing comes from. */
-static int quiet_socket(int type, bool listens)
-{
-  const struct timeval limit = { 0, WAIT_MS * 1000 };
-  struct sockaddr_un name = { .sun_family = AF_UNIX }; /* it gets one */
-  int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-  ck_assert_int_ge(fd, 0);
-  ck_assert_int_eq(bind(fd, (const void *)&name, sizeof(sa_family_t)), 0);
-  ck_assert(!listens || listen(fd, 1) == 0);
-  ck_assert_int_eq(
-      setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-  return fd;
 }
 
 /* ---- the calls: 0 if the time passed, else what went wrong */
@@ -113,6 +94,16 @@ static int by_epoll_pwait(void)
   int fd = epoll_create1(EPOLL_CLOEXEC), result;
 
   result = said(epoll_pwait(fd, events, 4, WAIT_MS, NULL), 0);
+  (void)close(fd);
+  return result;
+}
+
+static int by_epoll_pwait2(void)
+{
+  struct epoll_event events[4];
+  int fd = epoll_create1(EPOLL_CLOEXEC), result;
+
+  result = said(epoll_pwait2(fd, events, 4, &short_time, NULL), 0);
   (void)close(fd);
   return result;
 }
@@ -180,61 +171,6 @@ static int by_sigtimedwait(void)
                                                                         : errno;
 }
 
-static int no_data(ssize_t result)
-{
-  return result == -1 && errno == EAGAIN ? 0 : errno;
-}
-
-static int by_recv(void)
-{
-  char byte;
-  int fd = quiet_socket(SOCK_DGRAM, false);
-  int result = no_data(recv(fd, &byte, 1, 0));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_recvfrom(void)
-{
-  char byte;
-  int fd = quiet_socket(SOCK_DGRAM, false);
-  int result = no_data(recvfrom(fd, &byte, 1, 0, NULL, NULL));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_recvmsg(void)
-{
-  char byte;
-  struct iovec to = { &byte, 1 };
-  struct msghdr m = { .msg_iov = &to, .msg_iovlen = 1 };
-  int fd = quiet_socket(SOCK_DGRAM, false);
-  int result = no_data(recvmsg(fd, &m, 0));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_accept(void)
-{
-  int fd = quiet_socket(SOCK_STREAM, true);
-  int result = no_data(accept(fd, NULL, NULL));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_accept4(void)
-{
-  int fd = quiet_socket(SOCK_STREAM, true);
-  int result = no_data(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
-
-  (void)close(fd);
-  return result;
-}
-
 static const struct {
   const char *name;
   int (*wait)(void);
@@ -245,6 +181,7 @@ static const struct {
   { "pselect", by_pselect },
   { "epoll_wait", by_epoll },
   { "epoll_pwait", by_epoll_pwait },
+  { "epoll_pwait2", by_epoll_pwait2 },
   { "nanosleep", by_nanosleep },
   { "clock_nanosleep", by_clock_nanosleep },
   { "clock_nanosleep, until", by_clock_nanosleep_until },
@@ -252,43 +189,10 @@ static const struct {
   { "sem_timedwait", by_sem_timedwait },
   { "sem_clockwait", by_sem_clockwait },
   { "sigtimedwait", by_sigtimedwait },
-  { "recv", by_recv },
-  { "recvfrom", by_recvfrom },
-  { "recvmsg", by_recvmsg },
-  { "accept", by_accept },
-  { "accept4", by_accept4 },
 };
 #define CALLS ((int)GCX_ARRAY_LENGTH(calls))
 
 /* ---- collections, all the time */
-
-static bool collecting;
-static pthread_t waiter; /* is sent SIGUSR1 as well, if it is not 0 */
-
-static void *collect(void *unused)
-{
-  while (__atomic_load_n(&collecting, __ATOMIC_ACQUIRE)) {
-    gcx_collect();
-    if (waiter != 0)
-      (void)pthread_kill(waiter, SIGUSR1);
-  }
-  return unused;
-}
-
-static pthread_t start_collecting(void)
-{
-  pthread_t id;
-
-  __atomic_store_n(&collecting, true, __ATOMIC_RELEASE);
-  ck_assert_int_eq(pthread_create(&id, NULL, collect, NULL), 0);
-  return id;
-}
-
-static void stop_collecting(pthread_t id)
-{
-  __atomic_store_n(&collecting, false, __ATOMIC_RELEASE);
-  ck_assert_int_eq(pthread_join(id, NULL), 0);
-}
 
 START_TEST(test_a_collection_interrupts_nothing)
   {
@@ -311,21 +215,6 @@ START_TEST(test_a_collection_interrupts_nothing)
 END_TEST
 
 /* ---- the program's own signals */
-
-static volatile sig_atomic_t handled;
-
-static void on_signal(int number)
-{
-  handled += number == SIGUSR1;
-}
-
-static void take_signal(void)
-{
-  struct sigaction a = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-
-  ck_assert_int_eq(sigaction(SIGUSR1, &a, NULL), 0);
-  waiter = pthread_self();
-}
 
 static int forever_by_poll(void)
 {
@@ -385,21 +274,10 @@ static int forever_by_sigsuspend(void)
   return sigsuspend(&none);
 }
 
-static int long_by_recv(void)
-{
-  const struct timeval limit = { 3600, 0 };
-  char byte;
-  int fd = quiet_socket(SOCK_DGRAM, false);
-
-  ck_assert_int_eq(
-      setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-  return (int)recv(fd, &byte, 1, 0);
-}
-
 static int (*const long_waits[])(void) = {
-  forever_by_poll,   forever_by_select, forever_by_epoll,
-  long_by_nanosleep, long_by_sleep,     long_by_clock_nanosleep,
-  forever_by_pause,  long_by_recv,      forever_by_sigsuspend,
+  forever_by_poll,   forever_by_select,     forever_by_epoll,
+  long_by_nanosleep, long_by_sleep,         long_by_clock_nanosleep,
+  forever_by_pause,  forever_by_sigsuspend,
 };
 
 /* Collections and signals, both: the signal is the program's to see. */
