@@ -32,8 +32,8 @@ static void fail(const char *what)
 static void find_program(void)
 {
   static const char suffix[] = ".metered";
-  ssize_t n = readlink("/proc/self/exe", program,
-                       sizeof(program) - sizeof(suffix));
+  ssize_t n =
+      readlink("/proc/self/exe", program, sizeof(program) - sizeof(suffix));
 
   if (n <= 0)
     fail("/proc/self/exe");
