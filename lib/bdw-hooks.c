@@ -83,22 +83,43 @@ static bool bdw_cut;
 
 static void bdw_cut_stack(void *here)
 {
-  struct GC_stack_base base = { .mem_base = here };
+  struct gcx__thread *t = gcx__thread_current;
 
-  if (gcx__thread_current == NULL || gcx__thread_current->scan_from == 0)
-    return;
-  GC_set_stackbottom(NULL, &base);
-  bdw_cut = true;
+  if (t != NULL && t->scan_from != 0)
+    (void)gcx__bdw_end_stack(t, (uintptr_t)here);
 }
 
-static void bdw_uncut_stack(void)
+/* NULL is the calling thread: that one needs no entry of bdwgc's. */
+bool gcx__bdw_end_stack(struct gcx__thread *t, uintptr_t end)
 {
-  struct GC_stack_base base = { .mem_base = NULL };
+  struct GC_stack_base base = { .mem_base = (void *)end };
+
+  if (!bdw_stopped || (t != gcx__thread_current && t->bdw_entry == NULL))
+    return false;
+  GC_set_stackbottom(t == gcx__thread_current ? NULL : t->bdw_entry, &base);
+  t->stack_ended = true;
+  bdw_cut = true;
+  return true;
+}
+
+static void bdw_uncut_stack(struct gcx__thread *t)
+{
+  struct GC_stack_base base = { .mem_base = (void *)t->stack_high };
+
+  t->stack_ended = false;
+  if (t == gcx__thread_current || t->bdw_entry != NULL)
+    GC_set_stackbottom(t == gcx__thread_current ? NULL : t->bdw_entry, &base);
+}
+
+static void bdw_uncut_stacks(void)
+{
+  struct gcx__thread *t;
 
   if (!bdw_cut)
     return;
-  base.mem_base = (void *)gcx__thread_current->stack_high;
-  GC_set_stackbottom(NULL, &base);
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
+    if (t->stack_ended)
+      bdw_uncut_stack(t);
   bdw_cut = false;
 }
 
@@ -157,7 +178,7 @@ static void bdw_own_event(GC_EventType event)
     break;
   case GC_EVENT_PRE_START_WORLD:
     __atomic_store_n(&bdw_stops_ended, bdw_stops, __ATOMIC_RELEASE);
-    bdw_uncut_stack();
+    bdw_uncut_stacks();
     bdw_stopped = false;
     break;
   case GC_EVENT_POST_START_WORLD:

@@ -275,6 +275,13 @@ bool gcx__bdw_thread_is_registered(void)
   return GC_thread_is_registered() != 0;
 }
 
+void *gcx__bdw_thread_entry(void)
+{
+  struct GC_stack_base base;
+
+  return GC_thread_is_registered() != 0 ? GC_get_my_stackbottom(&base) : NULL;
+}
+
 void gcx__bdw_altstack(void *stack, size_t stack_bytes, void *alt,
                        size_t alt_bytes)
 {

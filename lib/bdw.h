@@ -12,6 +12,8 @@
 
 #include "assert.h"
 
+struct gcx__thread;
+
 enum gcx__kind { GCX_KIND_ATOMIC = 0, GCX_KIND_NORMAL = 1 };
 
 /* The hooks of a collection, in the order in which they come. All with the
@@ -120,6 +122,11 @@ void *gcx__bdw_blocking(void *(*fn)(void *), void *arg); /* no suspend signal
 bool gcx__bdw_thread_register(void *stack_base); /* false: was registered */
 void gcx__bdw_thread_unregister(void);
 bool gcx__bdw_thread_is_registered(void);
+/* bdwgc's entry of the calling thread, for the next one; NULL: not registered. */
+void *gcx__bdw_thread_entry(void);
+/* Until marking is over bdwgc takes @end for the end of @t's stack. Stopped; false:
+ * not in such a stop, or @t is not known to bdwgc by gcx. */
+bool gcx__bdw_end_stack(struct gcx__thread *t, uintptr_t end);
 void gcx__bdw_altstack(void *stack, size_t stack_bytes, void *alt,
                        size_t alt_bytes);
 /* Wipe the dead part of the calling thread's stack. */

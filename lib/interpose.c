@@ -183,6 +183,7 @@ static void interpose_register(struct gcx__thread *t)
     t->stack_high = (uintptr_t)__builtin_frame_address(0);
   if (gcx__bdw_thread_register((void *)t->stack_high))
     t->registered_by_gcx = true;
+  t->bdw_entry = gcx__bdw_thread_entry();
   t->scanned = true;
 }
 
@@ -213,6 +214,7 @@ static void interpose_leave(struct gcx__thread *t)
   if (interpose_more != NULL && interpose_more->leave != NULL)
     interpose_more->leave(t);
   gcx__bdw_clear_stack();
+  t->bdw_entry = NULL;
   if (t->registered_by_gcx) {
     (void)gcx__bdw_thread_register((void *)t->stack_high);
     gcx__bdw_thread_unregister();
@@ -233,13 +235,17 @@ static void *interpose_take_argument(struct gcx__thread *t)
   return argument;
 }
 
-/* The thread's function was left: by return, pthread_exit() or cancellation. */
+/* The thread's function was left: by return, pthread_exit() or cancellation; by an
+ * asynchronous one also out of bdwgc's handler of the signal that stops threads, in
+ * which that signal is blocked. */
 static void interpose_after_function(void *arg)
 {
   struct gcx__thread *t = arg;
 
-  if (t == gcx__thread_current && !t->is_marker)
-    interpose_register(t);
+  if (t != gcx__thread_current || t->is_marker)
+    return;
+  interpose_unblock_signals();
+  interpose_register(t);
 }
 
 static GCX_OUTERMOST void *interpose_run(void *arg)

@@ -13,7 +13,9 @@
  *     it knows, what is dead must hold nothing;
  *   - stacks that glibc keeps of threads that have ended. That the descriptor at
  *     the stack's end is still that of an ended thread proves that nobody else
- *     has got the memory; a stack that the program provided is never a hole;
+ *     has got the memory; a stack that the program provided is never a hole. The
+ *     descriptor of one that was not joined yet is none: it has what the thread's
+ *     function returned;
  *   - memory that libgc mapped: its block headers point at the first object of
  *     each block;
  *   - the shadow of AddressSanitizer;
@@ -117,6 +119,14 @@ static void memory_sort_holes(void)
   }
 }
 
+/* The page with the descriptor of a thread that may yet be joined counts. */
+static uintptr_t memory_end_of_kept(const struct gcx__thread *t)
+{
+  return gcx__tls_may_be_joined(t->id)
+             ? (uintptr_t)t->id & ~(gcx__page_bytes() - 1)
+             : t->stack_high;
+}
+
 /* Main's is left out by name: how far it reaches down is not known. */
 static void memory_add_stacks(void)
 {
@@ -129,7 +139,7 @@ static void memory_add_stacks(void)
     if (!t->own_stack && !t->is_main && t->stack_low != 0 &&
         (uintptr_t)t->id >= t->stack_low && (uintptr_t)t->id < t->stack_high &&
         gcx__tls_has_ended(t->id))
-      memory_add_hole(t->stack_low, t->stack_high);
+      memory_add_hole(t->stack_low, memory_end_of_kept(t));
 }
 
 static void memory_add_shadow(void)

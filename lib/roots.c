@@ -6,8 +6,7 @@
  *   - of each thread on gcx's list, and of each that bdwgc has suspended and that
  *     is not on it: thread-local variables and thread-specific data (tls.h);
  *   - the argument of a thread that has not begun;
- *   - the stack proper of a thread that was stopped on its alternate signal stack
- *     (bdwgc then takes that for the only one);
+ *   - the stack proper of a thread that is on another one (stacks.h);
  *   - regions the program registered;
  *   - of a thread that collects on purpose, the part of its stack that counts;
  *   - roots=all: everything else (memory.h).
@@ -38,6 +37,7 @@
 #include "options.h"
 #include "platform.h"
 #include "segments.h"
+#include "stacks.h"
 #include "thread.h"
 #include "tls.h"
 #include "vm.h"
@@ -151,75 +151,14 @@ static void roots_scan_tls(pthread_t id)
     roots_whole = false;
 }
 
-static char *roots_put_number(char *to, uint32_t number)
-{
-  char digits[12];
-  size_t n = 0;
-
-  do {
-    digits[n++] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number != 0);
-  while (n > 0)
-    *to++ = digits[--n];
-  return to;
-}
-
-/* Where thread @tid, which waits in the kernel, has its stack pointer: the last
- * field but one of /proc/thread-self/../<tid>/syscall. 0 if it isn't told. */
-uintptr_t gcx__roots_stack_pointer(uint32_t tid)
-{
-  char path[48] = "/proc/self/task/", text[256];
-  char *end = roots_put_number(path + strlen(path), tid);
-  uintptr_t last = 0, before = 0;
-  ssize_t n;
-  int fd;
-
-  memcpy(end, "/syscall", sizeof("/syscall"));
-  fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0)
-    return 0;
-  n = syscall(SYS_read, fd, text, sizeof(text) - 1);
-  (void)syscall(SYS_close, fd);
-  for (ssize_t i = 0; i + 1 < n; i++) {
-    if (text[i] != 'x')
-      continue;
-    before = last;
-    last = 0;
-    for (i++; i < n && text[i] != ' ' && text[i] != '\n'; i++)
-      last = last << 4 |
-             (uintptr_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
-  }
-  return before;
-}
-
-static bool roots_on_altstack(const struct gcx__thread *t)
-{
-  uintptr_t sp;
-
-  if (t->altstack_low == 0)
-    return false;
-  sp = t == gcx__thread_current ? (uintptr_t)__builtin_frame_address(0)
-                                : gcx__roots_stack_pointer(t->tid);
-  return sp == 0 || (sp >= t->altstack_low && sp < t->altstack_high);
-}
-
-/* All of it that is resident: how deep it was when the signal came is not
- * known. */
-static void roots_scan_stack(const struct gcx__thread *t)
-{
-  (void)gcx__maps_resident(t->stack_low & ~(gcx__page_bytes() - 1),
-                           t->stack_high, roots_scan_piece, NULL);
-}
-
-static void roots_scan_thread(const struct gcx__thread *t)
+static void roots_scan_thread(struct gcx__thread *t)
 {
   gcx__words_add((uintptr_t)t->start_argument);
   if (t->stack_high == 0 || t->is_marker)
     return;
   roots_scan_tls(t->id);
-  if (roots_on_altstack(t))
-    roots_scan_stack(t);
+  if (!gcx__stacks_scan(t))
+    roots_whole = false;
 }
 
 /* ---- threads that only bdwgc knows */
@@ -347,7 +286,7 @@ static void roots_scan_cut_stacks(void)
       continue;
     for (size_t i = 0; i < t->scan_register_count; i++)
       gcx__words_add(t->scan_registers[i]);
-    gcx__words_scan(t->scan_from, t->stack_high);
+    gcx__stacks_scan_cut(t);
   }
 }
 
@@ -513,6 +452,7 @@ const char *gcx__roots_init(void)
   if (roots_sentence == NULL)
     roots_sentence = unknown;
   (void)gcx__modules_refresh();
+  gcx__stacks_init();
   if (roots_sentence == NULL && !roots_test_layout())
     roots_sentence = "values put into thread-local memory were not found there";
   if (roots_sentence == NULL && gcx__opt.roots == GCX_ROOTS_STRICT &&

@@ -32,9 +32,6 @@ void gcx__roots_note_suspended(
  * those that bdwgc does not know included? Stopped. */
 bool gcx__roots_all_still(void);
 
-/* Stack pointer of a thread that waits in the kernel; 0: not told. Stopped. */
-uintptr_t gcx__roots_stack_pointer(uint32_t tid);
-
 /* Was everything pushed in the present stop? (memory, /proc, unknown threads).
  * False: no verdict. Stopped, after gcx__roots_push(). */
 bool gcx__roots_complete(void);

@@ -39,6 +39,7 @@
 #include "maps.h"
 #include "platform.h"
 #include "roots.h"
+#include "stacks.h"
 #include "termination.h"
 #include "thread.h"
 #include "vm.h"
@@ -251,7 +252,7 @@ static void scan_stacks(uintptr_t own_sp)
     if (t == gcx__thread_current)
       scan_add_stack(t, own_sp & ~(uintptr_t)7);
     else if (t->id != 0)
-      scan_add_stack(t, gcx__roots_stack_pointer(t->tid));
+      scan_add_stack(t, gcx__stacks_pointer(t->tid));
   }
 }
 

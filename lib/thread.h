@@ -50,6 +50,8 @@ struct gcx__thread {
   uintptr_t scan_from;
   const uintptr_t *scan_registers; /* as they were there */
   size_t scan_register_count;
+  void *bdw_entry;      /* bdwgc's own of this thread, NULL: not known */
+  bool stack_ended;     /* in the present stop bdwgc takes another end for it */
   void *start_argument; /* of a thread that has not begun: a root */
   void (*start)(void);  /* its function, cast; interpose.c knows the type */
   bool is_marker;       /* bdwgc's own: listed for its stack alone */

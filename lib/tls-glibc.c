@@ -179,3 +179,11 @@ bool gcx__tls_has_ended(pthread_t id)
   return false;
 #endif
 }
+
+bool gcx__tls_may_be_joined(pthread_t id)
+{
+  int32_t tid;
+
+  return tls_copy(&tid, (uintptr_t)id + tls_tid_offset, sizeof(tid)) &&
+         tid == 0;
+}

@@ -27,4 +27,7 @@ bool gcx__tls_walk(pthread_t id, gcx__tls_fn fn, void *arg);
  * library keeps stacks for later.) */
 bool gcx__tls_has_ended(pthread_t id);
 
+/* Of one that has: may it still be joined, and its result be asked for? */
+bool gcx__tls_may_be_joined(pthread_t id);
+
 #endif

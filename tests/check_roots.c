@@ -14,9 +14,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
+
+#include <gcx.h>
 
 #include "check_main.h"
 #include "holders.h"
@@ -444,6 +449,91 @@ static void run_altstack_self(void)
   DEMAND(slots[0] != NULL);
 }
 
+/* On a coroutine's stack, which lies anywhere, and on the stack proper that it was
+ * entered from; by the thread that collects, and by one that is stopped there. */
+#define COROUTINE_BYTES ((size_t)512 << 10)
+
+static ucontext_t coroutine_caller, coroutine;
+static void *volatile *coroutine_slots;
+static void (*coroutine_body)(void);
+
+static void put_both(size_t i, void *p)
+{
+  (i % 2 == 0 ? stack_slots : coroutine_slots)[i] = p;
+}
+
+static void coroutine_main(void)
+{
+  void *volatile slots[N];
+
+  memset((void *)(uintptr_t)slots, 0, sizeof(slots));
+  coroutine_slots = slots;
+  holders_make(N, put_both);
+  coroutine_body();
+  DEMAND(holders_intact() == N);
+}
+
+static GCX_NOINLINE void in_coroutine(void (*body)(void))
+{
+  void *volatile slots[N];
+  void *stack = mmap(NULL, COROUTINE_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  memset((void *)(uintptr_t)slots, 0, sizeof(slots));
+  DEMAND(stack != MAP_FAILED);
+  DEMAND(getcontext(&coroutine) == 0);
+  coroutine.uc_stack.ss_sp = stack;
+  coroutine.uc_stack.ss_size = COROUTINE_BYTES;
+  coroutine.uc_link = &coroutine_caller;
+  makecontext(&coroutine, coroutine_main, 0);
+  stack_slots = slots;
+  coroutine_body = body;
+  DEMAND(swapcontext(&coroutine_caller, &coroutine) == 0);
+  for (size_t i = 0; i < N; i++)
+    slots[i] = NULL;
+  DEMAND(munmap(stack, COROUTINE_BYTES) == 0);
+  memset(&coroutine, 0, sizeof(coroutine));
+  memset(&coroutine_caller, 0, sizeof(coroutine_caller));
+}
+
+/* On purpose, and where an allocation does it. */
+static void collect_here(void)
+{
+  for (int i = 0; i < 3; i++) {
+    DEMAND(holders_collect() == N);
+    holders_reuse();
+    gcx_collect();
+    DEMAND(holders_marked() == N);
+  }
+}
+
+static void run_coroutine_self(void)
+{
+  if (__asan_init == NULL) {
+    in_coroutine(collect_here);
+    (void)holders_collect();
+    DEMAND(holders_collect() <= N / 20);
+  }
+}
+
+static void wait_here(void)
+{
+  gcx__bdw_clear_stack();
+  (void)fn_wait(NULL);
+}
+
+static void *hold_in_coroutine(void *unused)
+{
+  in_coroutine(wait_here);
+  return unused;
+}
+
+static void run_coroutine(void)
+{
+  if (__asan_init == NULL)
+    hold_elsewhere(hold_in_coroutine, NULL);
+}
+
 /* The argument of a thread that has not begun is in nobody's sight. */
 static void *drop_argument(void *arg)
 {
@@ -468,6 +558,53 @@ static void run_arguments(void)
     holders_make(20, start_one);
     (void)holders_collect();
     holders_reuse();
+  }
+}
+
+/* What a thread returned belongs to whoever will join it. */
+#define RESULTS 20
+
+static pthread_t result_ids[RESULTS];
+static int result_tids[RESULTS];
+
+static void *return_argument(void *arg)
+{
+  const uintptr_t *p = arg;
+
+  __atomic_store_n(&result_tids[p[2]], gettid(), __ATOMIC_RELEASE);
+  return arg;
+}
+
+static void start_returning(size_t i, void *p)
+{
+  DEMAND(pthread_create(&result_ids[i], NULL, return_argument, p) == 0);
+}
+
+/* Ended as the kernel sees it; not joined. */
+static void wait_for_end(size_t i)
+{
+  int tid;
+
+  while ((tid = __atomic_load_n(&result_tids[i], __ATOMIC_ACQUIRE)) == 0 ||
+         syscall(SYS_tgkill, getpid(), tid, 0) == 0)
+    (void)sched_yield();
+}
+
+static void run_results(void)
+{
+  void *result;
+
+  holders_make(RESULTS, start_returning);
+  for (size_t i = 0; i < RESULTS; i++)
+    wait_for_end(i);
+  if (gcx__opt.roots == GCX_ROOTS_ALL)
+    DEMAND(holders_collect() == RESULTS);
+  else
+    (void)holders_collect();
+  for (size_t i = 0; i < RESULTS; i++) {
+    DEMAND(pthread_join(result_ids[i], &result) == 0);
+    DEMAND(gcx__opt.roots != GCX_ROOTS_ALL ||
+           ((const uintptr_t *)result)[2] == i);
   }
 }
 
@@ -609,12 +746,21 @@ struct scenario {
 };
 
 static const struct scenario scenarios[] = {
-  { "main", run_main },           { "thread", run_thread },
-  { "other", run_other },         { "blocking", run_blocking },
-  { "altstack", run_altstack },   { "altstack_self", run_altstack_self },
-  { "arguments", run_arguments }, { "churn", run_churn },
-  { "thousands", run_thousands }, { "ended", run_ended },
-  { "lost", run_lost },           { "regions", run_region_arguments },
+  { "main", run_main },
+  { "thread", run_thread },
+  { "other", run_other },
+  { "blocking", run_blocking },
+  { "altstack", run_altstack },
+  { "altstack_self", run_altstack_self },
+  { "coroutine", run_coroutine },
+  { "coroutine_self", run_coroutine_self },
+  { "arguments", run_arguments },
+  { "churn", run_churn },
+  { "thousands", run_thousands },
+  { "ended", run_ended },
+  { "results", run_results },
+  { "lost", run_lost },
+  { "regions", run_region_arguments },
 };
 
 static const struct {
