@@ -79,6 +79,8 @@ static loaded_walk_fn loaded_walk(void)
 
   if (GCX_UNLIKELY(walk == NULL)) {
     *(void **)(void *)&walk = dlsym(RTLD_NEXT, "dl_iterate_phdr");
+    if (walk == NULL) /* behind the C library: then it is the first there is */
+      *(void **)(void *)&walk = dlsym(RTLD_DEFAULT, "dl_iterate_phdr");
     GCX_ASSERT(walk != NULL);
     __atomic_store_n(&loaded_real, walk, __ATOMIC_RELAXED);
   }
