@@ -69,7 +69,7 @@ static void bdw_exclude_own(void)
   const struct gcx__not_a_root *r = __start_gcx_own_ranges;
 
   GC_exclude_static_roots(__start_gcx_own, __stop_gcx_own);
-  for (; r < __stop_gcx_own_ranges; r++)
+  for (; (uintptr_t)r < (uintptr_t)__stop_gcx_own_ranges; r++)
     GC_exclude_static_roots(r->low, r->high);
 }
 
