@@ -475,6 +475,13 @@ START_TEST(test_chain_in_one_table)
   }
 END_TEST
 
+/* A million in random order; what a stop costs is linear, or this would not end. */
+START_TEST(test_chain_of_a_million)
+  {
+    chain_lives_and_dies(1000000, 1, GCX_TABLE_BORROWS, true);
+  }
+END_TEST
+
 START_TEST(test_chain_over_ten_tables)
   {
     chain_lives_and_dies(100, 10, 0, true);
@@ -1219,6 +1226,7 @@ static Suite *table_suite(void)
   tcase_add_loop_test(c, test_cycles_are_collected, 0, 4);
   tcase_add_loop_test(c, test_lost_tables_dispose_their_values, 0, 3);
   tcase_add_test(c, test_chain_in_one_table);
+  tcase_add_test(c, test_chain_of_a_million);
   tcase_add_test(c, test_chain_over_ten_tables);
   tcase_add_test(c, test_chain_work_is_linear);
   tcase_add_test(c, test_tables_in_tables);
