@@ -21,10 +21,10 @@
  * Leaving. Thread-specific destructors may still use objects, so the thread must
  * stay with the collector until they have all run. glibc runs them in rounds, in
  * each by ascending key, until none is set or PTHREAD_DESTRUCTOR_ITERATIONS
- * rounds are over. Ours re-arms itself until the last round; and its key is the
- * highest there is where that can be had without another thread noticing, so
- * that in the last round, too, it comes last. A thread that asks for an entry
- * after that gets none: nobody would take it off the list.
+ * rounds are over. Ours re-arms itself until the last round; and its key is
+ * higher than those of most programs where that can be had without another thread
+ * noticing, so that in the last round, too, it comes last. A thread that asks for
+ * an entry after that gets none: nobody would take it off the list.
  */
 #include "thread.h"
 
@@ -41,6 +41,9 @@
 
 /* No more of main's stack than this is believed where there is no limit. */
 #define THREAD_MAIN_STACK_MAX ((uintptr_t)1 << 30)
+
+/* Keys of thread-specific data below gcx's own. */
+#define THREAD_KEYS_TAKEN 256
 
 __thread struct gcx__thread *gcx__thread_current
     __attribute__((tls_model("initial-exec")));
@@ -190,16 +193,17 @@ static void thread_on_exit(void *arg)
   thread_leave(t);
 }
 
-/* The highest key there is, by taking all: only while no other thread could ask
- * for one and be refused. */
-static bool thread_make_highest_key(void)
+/* A high key, by taking all below it: only while no other thread could ask for one
+ * and find its numbers gone. Each costs glibc a look at all that are taken: as many
+ * as there are, 1,024, would be half a millisecond in every process. */
+static bool thread_make_high_key(void)
 {
-  pthread_key_t keys[PTHREAD_KEYS_MAX];
+  pthread_key_t keys[THREAD_KEYS_TAKEN];
   size_t n = 0, highest = 0;
 
   if (!__libc_single_threaded)
     return false;
-  while (n < PTHREAD_KEYS_MAX &&
+  while (n < THREAD_KEYS_TAKEN &&
          pthread_key_create(&keys[n], thread_on_exit) == 0) {
     if (keys[n] > keys[highest])
       highest = n;
@@ -217,7 +221,7 @@ static void thread_make_key_locked(void)
 {
   GCX_ASSERT(gcx__lock_held(&thread_lock));
   if (!thread_key_made)
-    thread_key_made = thread_make_highest_key() ||
+    thread_key_made = thread_make_high_key() ||
                       pthread_key_create(&thread_key, thread_on_exit) == 0;
 }
 
