@@ -246,6 +246,38 @@ START_TEST(test_quarantine_keeps_an_address_while_it_is_known)
   }
 END_TEST
 
+#define KEPT 200
+
+static size_t kept_bytes(size_t i)
+{
+  return i % 10 == 9 ? 5000 : 16 + i;
+}
+
+/* Collections and new blocks of the same sizes in between: none may lie where a
+ * pointer still leads, be it into the middle. */
+START_TEST(test_quarantine_never_reuses_what_a_pointer_leads_to)
+  {
+    static char *kept[KEPT];
+    char *fresh[KEPT];
+
+    gcx__opt.free_keeps = true;
+    for (size_t i = 0; i < KEPT; i++) {
+      kept[i] = (char *)gcx_redirect_malloc(kept_bytes(i)) + i % 3;
+      gcx_redirect_free(kept[i] - i % 3);
+    }
+    for (int round = 0; round < 10; round++) {
+      gcx_collect();
+      for (size_t i = 0; i < KEPT; i++)
+        fresh[i] = gcx_redirect_malloc(kept_bytes(i));
+      for (size_t i = 0; i < KEPT; i++)
+        for (size_t k = 0; k < KEPT; k++)
+          ck_assert(kept[k] < fresh[i] || kept[k] >= fresh[i] + kept_bytes(i));
+      for (size_t i = 0; i < KEPT; i++)
+        gcx_redirect_free(fresh[i]);
+    }
+  }
+END_TEST
+
 /* ---- misuse */
 
 struct twice {
@@ -551,6 +583,7 @@ static Suite *block_suite(void)
   tcase_add_test(c, test_memory_is_used_again);
   tcase_add_test(c, test_queued_blocks_survive_collections);
   tcase_add_test(c, test_quarantine_keeps_an_address_while_it_is_known);
+  tcase_add_test(c, test_quarantine_never_reuses_what_a_pointer_leads_to);
   suite_add_tcase(s, c);
 
   c = tcase_create("misuse");
