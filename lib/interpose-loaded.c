@@ -26,10 +26,8 @@ static int interpose_list_one(struct dl_phdr_info *info, size_t size, void *arg)
   return l->fn(info, size, l->arg);
 }
 
-__attribute__((visibility("default"))) int dl_iterate_phdr(gcx__loaded_fn fn,
-                                                           void *arg)
+static int interpose_iterate(uintptr_t caller, gcx__loaded_fn fn, void *arg)
 {
-  uintptr_t caller = (uintptr_t)__builtin_return_address(0);
   struct interpose_listing listing = { fn, arg };
 
   if (gcx__unwind_is_own_code(caller))
@@ -39,4 +37,14 @@ __attribute__((visibility("default"))) int dl_iterate_phdr(gcx__loaded_fn fn,
   if (gcx__page_bytes() != 0)
     gcx__segments_begin();
   return gcx__loaded_iterate_to_scan(interpose_list_one, &listing);
+}
+
+/* AddressSanitizer calls it before it has any shadow memory, which code built with
+ * it would look at. */
+__attribute__((visibility("default"))) GCX_BEFORE_SANITIZERS int
+dl_iterate_phdr(gcx__loaded_fn fn, void *arg)
+{
+  if (!gcx__loaded_ready)
+    return gcx__loaded_iterate_plain(fn, arg);
+  return interpose_iterate((uintptr_t)__builtin_return_address(0), fn, arg);
 }

@@ -55,6 +55,8 @@ struct loaded_end {
   unsigned long long subs;
 };
 
+bool gcx__loaded_ready;
+
 static loaded_walk_fn loaded_real;
 static const struct link_map *loaded_first;
 
@@ -73,7 +75,7 @@ static struct loaded_end loaded_scanned;
 static __thread unsigned loaded_depth
     __attribute__((tls_model("initial-exec")));
 
-static loaded_walk_fn loaded_walk(void)
+static GCX_BEFORE_SANITIZERS loaded_walk_fn loaded_walk(void)
 {
   loaded_walk_fn walk = __atomic_load_n(&loaded_real, __ATOMIC_RELAXED);
 
@@ -87,6 +89,12 @@ static loaded_walk_fn loaded_walk(void)
   return walk;
 }
 
+GCX_BEFORE_SANITIZERS int gcx__loaded_iterate_plain(gcx__loaded_fn fn,
+                                                    void *arg)
+{
+  return loaded_walk()(fn, arg);
+}
+
 /* The executable's handle is never given back, as it can't be unloaded. */
 void gcx__loaded_init(void)
 {
@@ -94,6 +102,7 @@ void gcx__loaded_init(void)
   void *self;
 
   (void)loaded_walk();
+  gcx__loaded_ready = true;
   self = loaded_first == NULL ? dlopen(NULL, RTLD_LAZY | RTLD_NOLOAD) : NULL;
   if (self == NULL || dlinfo(self, RTLD_DI_LINKMAP, &map) != 0)
     return;

@@ -22,6 +22,14 @@ typedef int (*gcx__loaded_fn)(struct dl_phdr_info *info, size_t size,
 /* Looks up what gcx itself must not look up later. From a constructor. */
 void gcx__loaded_init(void);
 
+/* The C library's own, before gcx__loaded_init() and whatever else: a sanitizer
+ * that is not up itself calls it. */
+extern bool gcx__loaded_ready GCX_HIDDEN;
+int gcx__loaded_iterate_plain(gcx__loaded_fn fn, void *arg);
+#define GCX_BEFORE_SANITIZERS                                      \
+  __attribute__((no_sanitize("address"), no_sanitize("undefined"), \
+                 no_sanitize("thread")))
+
 /* dl_iterate_phdr(), as libgcx offers it to everybody. */
 int gcx__loaded_iterate(gcx__loaded_fn fn, void *arg);
 
