@@ -7,6 +7,7 @@
  * lets neither wait for the other.
  */
 #include "bdw.h"
+#include "interpose.h"
 #include "loaded.h"
 #include "platform.h"
 #include "segments.h"
@@ -47,4 +48,9 @@ dl_iterate_phdr(gcx__loaded_fn fn, void *arg)
   if (!gcx__loaded_ready)
     return gcx__loaded_iterate_plain(fn, arg);
   return interpose_iterate((uintptr_t)__builtin_return_address(0), fn, arg);
+}
+
+void gcx__interpose_loaded_init(void)
+{
+  gcx__loaded_init();
 }

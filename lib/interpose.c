@@ -44,7 +44,6 @@
 #include "bdw.h"
 #include "depot.h"
 #include "interpose-signal.h"
-#include "loaded.h"
 #include "modules.h"
 #include "roots.h"
 #include "trace.h"
@@ -98,7 +97,7 @@ static void interpose_look_up(const char *name, void **ret_function)
  * nothing is looked up there later. */
 static void __attribute__((constructor)) interpose_look_up_early(void)
 {
-  gcx__loaded_init();
+  gcx__interpose_loaded_init();
   (void)INTERPOSE_REAL(pthread_sigmask);
   (void)INTERPOSE_REAL(sigprocmask);
 }

@@ -24,6 +24,10 @@ void gcx__interpose_init(const struct gcx__thread_hooks *more);
  * library of a program that knows nothing of gcx brings it, or dlopen(). */
 const char *gcx__interpose_obstacle(void);
 
+/* Of interpose-loaded.c, which a static library would otherwise leave out of a
+ * program that never asks for what is loaded. */
+void gcx__interpose_loaded_init(void);
+
 /* What dlclose() does afterwards; whoever else finds that the epoch has advanced
  * may call it, too. */
 void gcx__interpose_after_unload(void);
