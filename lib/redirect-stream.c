@@ -56,9 +56,11 @@ FILE *gcx_redirect_freopen(const char *path, const char *mode, FILE *f)
 FILE *gcx_redirect_popen(const char *command, const char *mode)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
+  bool learns = gcx__stream_popen_begin();
   FILE *f;
 
   GCX__WITH_ROOM(f, popen(command, mode), f != NULL);
+  gcx__stream_popen_end(learns, f);
   return stream_opened(f, GCX_STREAM_PIPE, &start);
 }
 

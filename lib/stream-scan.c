@@ -12,6 +12,7 @@
  *     less the dead part of stacks, below the stack pointer
  *     less words by which a stream points at itself
  *     less libc's list: _IO_list_all and the _chain of each stream on it
+ *     less its list of popen()'s processes, in the same way (stream-popen.c)
  *
  * What is found anywhere else is a holder. Nothing found, with every thread of
  * the process standing still: nobody can get at the stream any more, except who
@@ -19,8 +20,7 @@
  *
  * Any doubt is an answer, too, the harmless one: a thread that runs, a list that
  * can't be read, memory that can't be told to be resident: then every stream is
- * held. Streams of popen() always are: libc's list
- * of their processes has no name.
+ * held.
  *
  * A search costs about what a collection of that much memory does; one that was
  * not asked for is left out while those before it took more than a twentieth of
@@ -105,7 +105,7 @@ static bool scan_is_link(uintptr_t at)
     else
       high = middle;
   }
-  return at == scan_list || (low < scan_chain_count && scan_chain[low] == at);
+  return low < scan_chain_count && scan_chain[low] == at;
 }
 
 /* @word was found at @at (0: in a register). */
@@ -278,6 +278,7 @@ static bool scan_libc(void)
 
   scan_chain_count = 0;
   while (scan_chain_count < SCAN_CHAIN_MAX) {
+    scan_chain[scan_chain_count++] = at;
     if (gcx__maps_copy(&stream, at, sizeof stream) != sizeof stream)
       return false;
     if (stream == 0) {
@@ -285,9 +286,32 @@ static bool scan_libc(void)
       return true;
     }
     at = stream + offsetof(FILE, _chain);
-    scan_chain[scan_chain_count++] = at;
   }
   return false;
+}
+
+/* That of processes, as far as its streams are open: one that freopen() has made a
+ * file of is left on it when it is freed. What comes after such a one is held by
+ * its word. */
+static void scan_processes(void)
+{
+  uintptr_t at = gcx__stream_popen_chain(), stream;
+  size_t n = scan_chain_count;
+
+  while (at != 0 && n < SCAN_CHAIN_MAX) {
+    scan_chain[n++] = at;
+    if (gcx__maps_copy(&stream, at, sizeof stream) != sizeof stream ||
+        stream == 0 || !scan_is_link(stream + offsetof(FILE, _chain)))
+      break;
+    at = stream + gcx__stream_popen_next();
+  }
+  scan_chain_count = n;
+  scan_sort(scan_chain, scan_chain_count);
+}
+
+uintptr_t gcx__stream_libc_list(void)
+{
+  return scan_list;
 }
 
 /* While others change the list: an answer of the moment. */
@@ -342,6 +366,7 @@ static bool scan_search(uintptr_t sp, const uintptr_t *registers, size_t n)
 {
   if (!scan_libc())
     return false;
+  scan_processes();
   scan_sort_blocks();
   scan_low_hidden = ~scan_blocks[0].low;
   scan_span = scan_blocks[scan_count - 1].high - scan_blocks[0].low;

@@ -29,6 +29,8 @@
 #include "lock.h"
 #include "misuse.h"
 #include "options.h"
+#include "service.h"
+#include "thread.h"
 #include "vm.h"
 
 #define STREAM_SLOTS (2 * GCX__STREAMS_MAX)
@@ -147,11 +149,12 @@ size_t gcx__stream_list(struct gcx__stream_block *to, size_t max)
     p = gcx__record_object(s->number);
     if (p == NULL || p->hidden != hidden || s->bytes < sizeof(uintptr_t))
       continue;
-    to[n++] = (struct gcx__stream_block){ .low = ~hidden,
-                                          .high = ~hidden + s->bytes -
-                                                  sizeof(uintptr_t),
-                                          .stand_in = (void *)(uintptr_t)p,
-                                          .seen = p->kind == GCX_STREAM_PIPE };
+    to[n++] = (struct gcx__stream_block){
+      .low = ~hidden,
+      .high = ~hidden + s->bytes - sizeof(uintptr_t),
+      .stand_in = (void *)(uintptr_t)p,
+      .seen = p->kind == GCX_STREAM_PIPE && gcx__stream_popen_chain() == 0
+    };
   }
   return n;
 }
@@ -166,18 +169,39 @@ static int stream_fd(const struct stream_stand_in *p)
                                    : fileno((FILE *)stream);
 }
 
-static int stream_end(const struct stream_stand_in *p)
+static void *stream_pclose_main(void *stream)
+{
+  static char name[] = "gcx-pclose";
+  size_t bytes = malloc_usable_size(stream);
+
+  gcx__service_begin(name);
+  if (gcx__thread_self() != NULL)
+    gcx__thread_self()->is_gcx = true;
+  (void)pclose(stream);
+  gcx__stream_wipe(bytes);
+  return NULL;
+}
+
+/* It waits for a process that may never end: in a thread that nobody waits for. */
+static int stream_pclose(void *stream)
+{
+  if (gcx__service_start(stream_pclose_main, stream))
+    return 0;
+  errno = EAGAIN; /* it stays open */
+  return -1;
+}
+
+static int stream_end(const struct stream_stand_in *p, size_t bytes)
 {
   void *stream = GCX_REVEAL(p->hidden);
+  int result;
 
-  switch (p->kind) {
-  case GCX_STREAM_DIR:
-    return closedir(stream);
-  case GCX_STREAM_PIPE:
-    return pclose(stream) < 0 ? -1 : 0;
-  default:
-    return fclose(stream);
-  }
+  if (p->kind == GCX_STREAM_PIPE)
+    return stream_pclose(stream) == 0 ? 0 : -errno;
+  result = p->kind == GCX_STREAM_DIR ? closedir(stream) : fclose(stream);
+  result = result == 0 ? 0 : -errno;
+  gcx__stream_wipe(bytes);
+  return result;
 }
 
 /* Only of a lost one: who closes it by himself has taken it off before. */
@@ -186,14 +210,11 @@ static int stream_dispose(void *obj)
   const struct stream_stand_in *p = obj;
   void *keep = NULL;
   size_t bytes = 0;
-  int result;
 
   if (p->hidden == 0 || stream_take(GCX_REVEAL(p->hidden), &keep, &bytes) == 0)
     return 0;
   gcx__fd_closing(stream_fd(p), gcx__lifecycle_site());
-  result = stream_end(p) == 0 ? 0 : -errno;
-  gcx__stream_wipe(bytes);
-  return result;
+  return stream_end(p, bytes);
 }
 
 static void stream_finalize(void *obj)

@@ -44,4 +44,19 @@ bool gcx__stream_scan_start(void);
 /* Is @stream on libc's list, and @fd its descriptor? Never faults. */
 bool gcx__stream_libc_has(uintptr_t stream, int fd);
 
+/* Address of libc's list, once there was a start; 0: it has none. */
+uintptr_t gcx__stream_libc_list(void);
+
+/* ---- stream-popen.c */
+/* Around a call of popen(): learn where libc's list of processes begins. @begun is
+ * what the first one answered, @stream what popen() did. errno is kept. */
+bool gcx__stream_popen_begin(void);
+void gcx__stream_popen_end(bool begun, const void *stream);
+
+/* Address of that list; 0: not known (yet). */
+uintptr_t gcx__stream_popen_chain(void);
+
+/* Offset in a stream on it of the word that points to the next one. */
+size_t gcx__stream_popen_next(void);
+
 #endif

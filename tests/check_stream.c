@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "redirect.h"
 #include "waits.h"
@@ -165,6 +166,144 @@ START_TEST(test_lost_directories_are_found)
   }
 END_TEST
 
+/* ---- popen() */
+
+static FILE *piped(const char *command, const char *mode)
+{
+  FILE *f = gcx_redirect_popen(command, mode);
+
+  ck_assert_ptr_nonnull(f);
+  return f;
+}
+
+static int pipe_status(const char *command)
+{
+  int status = gcx_redirect_pclose(piped(command, "r"));
+
+  ck_assert(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+START_TEST(test_popen_is_the_c_librarys)
+  {
+    static const char *const bad[] = { "", "x", "e", "rw", "r+", "rb" };
+    char line[64];
+    FILE *f, *g;
+
+    ck_assert_int_eq(pipe_status("exit 0"), 0);
+    ck_assert_int_eq(pipe_status("exit 3"), 3);
+    ck_assert_int_eq(pipe_status("/nowhere/command 2>/dev/null"), 127);
+    f = piped("read word; test \"$word\" = yes && exit 4", "we");
+    ck_assert_int_ne(fcntl(fileno(f), F_GETFD) & FD_CLOEXEC, 0);
+    ck_assert_int_ge(fputs("yes\n", f), 0);
+    ck_assert_int_eq(WEXITSTATUS(gcx_redirect_pclose(f)), 4);
+    for (size_t i = 0; i < GCX_ARRAY_LENGTH(bad); i++) {
+      errno = 0;
+      ck_assert_ptr_null(gcx_redirect_popen("true", bad[i]));
+      ck_assert_int_eq(errno, EINVAL);
+    }
+    f = piped("cat", "w"); /* the second child does not hold its pipe */
+    g = piped("read forever", "w");
+    ck_assert_int_eq(gcx_redirect_pclose(f), 0);
+    (void)gcx_redirect_pclose(g);
+    g = piped("echo word", "r");
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, g));
+    ck_assert_int_eq(gcx_redirect_fclose(g), 0); /* waits, too */
+    g = piped("exit 5", "r");
+    ck_assert_int_eq(WEXITSTATUS(fclose(g)), 5); /* somebody else's call */
+    errno = 0;
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+    ck_assert_int_eq(errno, ECHILD);
+    ck_assert_uint_eq(objects_found(), 0);
+  }
+END_TEST
+
+static GCX_NOINLINE void lose_pipes(size_t n, const char *mode)
+{
+  for (size_t i = 0; i < opaque_size(n); i++)
+    (void)fileno(piped(*mode == 'r' ? "echo word" : "cat", mode));
+}
+
+static FILE *live_before, *live_after;
+
+static GCX_NOINLINE void open_live(FILE **to)
+{
+  *to = piped("echo word", "r");
+}
+
+#define PIPES 12
+
+/* Between two that are held, and beside a held file. */
+START_TEST(test_lost_popen)
+  {
+    struct seen *seen = seen_begin();
+    FILE *file = opened();
+
+    open_live(&live_before);
+    lose_pipes(PIPES, _i == 0 ? "r" : "w");
+    open_live(&live_after);
+#ifndef __SANITIZE_ADDRESS__
+    ck_assert_uint_ge(objects_found(), (size_t)PIPES * 7 / 10);
+    ck_assert(objects_from_sites(seen, 1));
+    ck_assert_str_eq(seen->last.type_name, "FILE of popen");
+    ck_assert_str_eq(seen->last.ended_by, "pclose");
+    ck_assert_ptr_nonnull(strstr(seen->last.description, "pipe"));
+#else
+    ck_assert_uint_le(objects_found(), (size_t)PIPES);
+#endif
+    ck_assert_int_eq(gcx_redirect_pclose(live_before), 0);
+    ck_assert_int_eq(gcx_redirect_pclose(live_after), 0);
+    ck_assert_int_eq(gcx_redirect_fclose(file), 0);
+    (void)objects_found();
+    ck_assert_uint_le(seen->findings[GCX_REPORT_LEAK], (size_t)PIPES);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FALSE], 0);
+  }
+END_TEST
+
+/* libc's stdout is a variable of libc's own: one that holds. */
+START_TEST(test_popen_held_by_stdout)
+  {
+    FILE *before = stdout;
+
+    open_live(&live_before);
+    stdout = piped("cat >/dev/null", "w");
+    for (int i = 0; i < 5; i++)
+      ck_assert_uint_eq(objects_found(), 0);
+    ck_assert_int_eq(gcx_redirect_pclose(stdout), 0);
+    stdout = before;
+    ck_assert_int_eq(gcx_redirect_pclose(live_before), 0);
+  }
+END_TEST
+
+static void *pipes_and_closes(void *unused)
+{
+  for (int i = 0; i < 20; i++) {
+    FILE *f = piped("echo word", "r"), *g = piped("cat", "w");
+
+    if (fgetc(f) != 'w')
+      return "not read";
+    if (gcx_redirect_pclose(g) != 0 || gcx_redirect_pclose(f) != 0)
+      return "not closed";
+  }
+  return unused;
+}
+
+START_TEST(test_popen_by_threads)
+  {
+    struct seen *seen = seen_begin();
+    pthread_t threads[2];
+
+    for (int i = 0; i < 2; i++)
+      threads[i] = thread_start(pipes_and_closes, NULL);
+    for (int i = 0; i < 20; i++)
+      (void)gcx_check();
+    for (int i = 0; i < 2; i++)
+      ck_assert_ptr_null(thread_join(threads[i]));
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 0);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FALSE], 0);
+  }
+END_TEST
+
 static int open_descriptors(void)
 {
   int n = 0;
@@ -194,6 +333,23 @@ static void loses_files(void *arg)
   lose_files(LOST);
   (void)gcx_check();
 }
+
+#ifndef __SANITIZE_ADDRESS__
+/* Nobody waits for a child that goes on: this returns though one does, and its
+ * pipe is closed. */
+START_TEST(test_lost_popen_is_closed)
+  {
+    int before = open_descriptors();
+
+    objects_setup(GCX_LEAK_DISPOSE);
+    lose_pipes(PIPES, "w");
+    ck_assert_int_ge(open_descriptors(), before + PIPES);
+    do
+      (void)objects_found();
+    while (open_descriptors() > before + PIPES * 3 / 10);
+  }
+END_TEST
+#endif
 
 START_TEST(test_it_stops_the_program)
   {
@@ -370,6 +526,13 @@ static Suite *stream_suite(void)
   tcase_add_loop_test(c, test_a_descriptor_is_no_stream, 0, 2);
   tcase_add_test(c, test_lost_directories_are_found);
   tcase_add_test(c, test_lost_ones_are_closed);
+  tcase_add_test(c, test_popen_is_the_c_librarys);
+  tcase_add_loop_test(c, test_lost_popen, 0, 2);
+  tcase_add_test(c, test_popen_held_by_stdout);
+  tcase_add_test(c, test_popen_by_threads);
+#ifndef __SANITIZE_ADDRESS__
+  tcase_add_test(c, test_lost_popen_is_closed);
+#endif
   tcase_add_test(c, test_it_stops_the_program);
   tcase_add_test(c, test_held_ones_are_left_alone);
   tcase_add_test(c, test_held_by_threads);
