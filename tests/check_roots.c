@@ -509,11 +509,10 @@ static void collect_here(void)
 
 static void run_coroutine_self(void)
 {
-  if (__asan_init == NULL) {
+  if (__asan_init == NULL)
     in_coroutine(collect_here);
-    (void)holders_collect();
-    DEMAND(holders_collect() <= N / 20);
-  }
+  (void)holders_collect();
+  DEMAND(holders_collect() <= N / 20);
 }
 
 static void wait_here(void)
@@ -532,6 +531,8 @@ static void run_coroutine(void)
 {
   if (__asan_init == NULL)
     hold_elsewhere(hold_in_coroutine, NULL);
+  else
+    gcx__bdw_collect();
 }
 
 /* The argument of a thread that has not begun is in nobody's sight. */

@@ -209,8 +209,10 @@ START_TEST(test_popen_is_the_c_librarys)
     g = piped("echo word", "r");
     ck_assert_ptr_nonnull(fgets(line, sizeof line, g));
     ck_assert_int_eq(gcx_redirect_fclose(g), 0); /* waits, too */
+#ifndef __SANITIZE_ADDRESS__ /* whose free() gcx does not see */
     g = piped("exit 5", "r");
     ck_assert_int_eq(WEXITSTATUS(fclose(g)), 5); /* somebody else's call */
+#endif
     errno = 0;
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
     ck_assert_int_eq(errno, ECHILD);
