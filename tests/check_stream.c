@@ -337,8 +337,7 @@ static void loses_files(void *arg)
 }
 
 #ifndef __SANITIZE_ADDRESS__
-/* Nobody waits for a child that goes on: this returns though one does, and its
- * pipe is closed. */
+/* By a thread of its own, since each has a child to wait for. */
 START_TEST(test_lost_popen_is_closed)
   {
     int before = open_descriptors();
