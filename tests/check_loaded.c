@@ -285,11 +285,11 @@ START_TEST(test_libraries_come_and_go)
     event_alloc = alloc_one;
     b = start(collect, NULL);
     c = start(churn, NULL);
-    come_and_go(15);
+    come_and_go(5);
     __atomic_store_n(&loaded_stop, true, __ATOMIC_RELEASE);
     join(b);
     join(c);
-    ck_assert_uint_eq(events, 30);
+    ck_assert_uint_eq(events, 10);
     (void)gcx_check();
     ck_assert_uint_eq(seen.direct + seen.indirect, 0);
   }
