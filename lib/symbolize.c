@@ -55,7 +55,7 @@ struct symbolize_memory {
   uint32_t pending[SYMBOLIZE_ENTRIES]; /* NEW entries, in order of arrival */
   char text[SYMBOLIZE_TEXT_BYTES];
   char request[SYMBOLIZE_LINE_BYTES];
-  char answer[SYMBOLIZE_LINE_BYTES];
+  char answer[SYMBOLIZE_LINE_BYTES]; /* before there is one: another path */
   char stacks[GCX__HELPER_STACK_BYTES] __attribute__((aligned(16)));
 };
 
@@ -74,6 +74,7 @@ struct symbolize_talk {
 
 static struct symbolize_memory *symbolize_memory;
 static char symbolize_path[SYMBOLIZE_PATH_BYTES];
+static bool symbolize_chosen; /* the path, by GCX_SYMBOLIZER */
 static char symbolize_trouble[SYMBOLIZE_PROBLEM_BYTES];
 static uint32_t symbolize_count;   /* entries in use */
 static uint32_t symbolize_pending; /* entries that are NEW */
@@ -374,6 +375,36 @@ static bool symbolize_connect(int ret_pair[2])
   return false;
 }
 
+/* An installation that was moved: where the helper would be beside the file
+ * that has gcx in it, PREFIX/lib/libgcx.so or PREFIX/bin/program. */
+static bool symbolize_beside(char *ret_path, size_t bytes)
+{
+  static const char tail[] = "/../libexec/gcx/gcx-symbolize";
+  const struct gcx__module *own =
+      gcx__modules_find((uintptr_t)&gcx__symbolize_run, gcx__modules_epoch());
+  const char *slash = own == NULL ? NULL : strrchr(own->path, '/');
+  size_t directory = slash == NULL ? 0 : (size_t)(slash - own->path);
+
+  if (slash == NULL || directory + sizeof(tail) > bytes)
+    return false;
+  memcpy(ret_path, own->path, directory);
+  memcpy(ret_path + directory, tail, sizeof(tail));
+  return true;
+}
+
+static int symbolize_start(int fd, pid_t *ret_pid)
+{
+  char *stacks = symbolize_memory->stacks, *other = symbolize_memory->answer;
+  int error = gcx__helper_start(symbolize_path, fd, stacks, ret_pid);
+
+  if (error != ENOENT || symbolize_chosen ||
+      !symbolize_beside(other, sizeof(symbolize_path)) ||
+      gcx__helper_start(other, fd, stacks, ret_pid) != 0)
+    return error;
+  memcpy(symbolize_path, other, strlen(other) + 1);
+  return 0;
+}
+
 static void symbolize_ask_helper(void)
 {
   struct symbolize_talk t = { .deadline_ns = gcx__now_ns() +
@@ -384,8 +415,7 @@ static void symbolize_ask_helper(void)
   if (!symbolize_connect(pair))
     return;
   t.fd = pair[0];
-  error = gcx__helper_start(symbolize_path, pair[1], symbolize_memory->stacks,
-                            &pid);
+  error = symbolize_start(pair[1], &pid);
   (void)close(pair[1]);
   if (error != 0) {
     symbolize_say("the helper %s could not be started (%s)", symbolize_path,
@@ -433,7 +463,9 @@ void gcx__symbolize_init(void)
 
   if (symbolize_memory == NULL)
     symbolize_memory = gcx__vm_map(sizeof(*symbolize_memory));
-  if (path == NULL || *path == '\0' || strlen(path) >= sizeof(symbolize_path))
+  symbolize_chosen =
+      path != NULL && *path != '\0' && strlen(path) < sizeof(symbolize_path);
+  if (!symbolize_chosen)
     path = GCX_LIBEXECDIR "/gcx-symbolize";
   memcpy(symbolize_path, path, strlen(path) + 1);
 }
