@@ -3,6 +3,8 @@
  * gcx.c - start and end of the library; the one file that knows all the others
  */
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "../include/gcx/build.h"
 #include "../include/gcx/collector.h"
@@ -59,6 +61,23 @@ static const struct gcx__thread_hooks gcx_thread_hooks = {
   .leave = gcx_thread_leave,
 };
 
+/* Present in a program built with -fsanitize=thread. */
+extern void __tsan_init(void) __attribute__((weak));
+
+/* Its runtime holds signals back until a thread calls it, also those by which
+ * bdwgc stops threads; and what begins a thread for gcx comes before it knows the
+ * thread, when even malloc() is not to be called. */
+static void gcx_refuse_thread_sanitizer(void)
+{
+  if (__tsan_init == NULL)
+    return;
+  gcx__warn("ThreadSanitizer is in this program, under which no collector can "
+            "stop threads: build without -fsanitize=thread, or the whole "
+            "program with -DGCX_DISABLE and without libgcx");
+  (void)syscall(SYS_exit_group, 2); /* its _exit() has reports of its own */
+  __builtin_unreachable();
+}
+
 static void gcx_read_options(void)
 {
   static struct gcx__note note;
@@ -112,6 +131,7 @@ static void gcx_start_once(void)
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   gcx__platform_init();
   gcx_read_options();
+  gcx_refuse_thread_sanitizer();
   gcx__report_init();
   gcx__modules_init();
   gcx__termination_init();
