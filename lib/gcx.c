@@ -97,7 +97,12 @@ static void gcx_check_roots(void)
     gcx__roots_are_unseen(why);
   why = gcx__roots_init();
   if (why != NULL && gcx__opt.verbosity > 0)
-    gcx__warn("findings will not be fatal: %s", why);
+    gcx__warn("%s: %s",
+              gcx__roots_are_hidden()
+                  ? "findings will not be fatal, nothing will be finalized, or "
+                    "disposed by leak=dispose"
+                  : "findings will not be fatal",
+              why);
 }
 
 static void gcx_say_obstacle(void)

@@ -137,7 +137,7 @@ void gcx__judge_each_unmarked(void (*fn)(uint32_t number))
   }
 }
 
-static struct gcx__marker *judge_marker; /* of gcx__judge_keep_waiting() */
+static struct gcx__marker *judge_marker; /* of the functions that keep */
 
 static void judge_keep_if_waiting(uint32_t number)
 {
@@ -151,6 +151,22 @@ void gcx__judge_keep_waiting(struct gcx__marker *m)
     return;
   judge_marker = m;
   gcx__judge_each_unmarked(judge_keep_if_waiting);
+  gcx__marker_drain(m);
+}
+
+static void judge_keep_if_would_end(uint32_t number)
+{
+  uint32_t state = gcx__record_fate(number)->state;
+
+  if (judge_is_finalizable(number, state) ||
+      (gcx__opt.leak == GCX_LEAK_DISPOSE && judge_is_owed(number, state)))
+    gcx__marker_add(judge_marker, gcx__record_object(number));
+}
+
+void gcx__judge_keep_undisposed(struct gcx__marker *m)
+{
+  judge_marker = m;
+  gcx__judge_each_unmarked(judge_keep_if_would_end);
   gcx__marker_drain(m);
 }
 

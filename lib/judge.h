@@ -17,6 +17,9 @@ bool gcx__judge_has_room(void);
 
 /* Objects that wait for the finalizer thread and what they reach: marked. */
 void gcx__judge_keep_waiting(struct gcx__marker *m);
+/* What is unreachable only as far as can be seen: whose finalizer or dispose
+ * function would run is kept, and nothing is said. Before listing. */
+void gcx__judge_keep_undisposed(struct gcx__marker *m);
 /* Look at every record; nothing is decided yet. */
 void gcx__judge_list(const struct gcx__marker *m);
 /* Finalizers of what was listed are due: queued and marked. */

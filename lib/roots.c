@@ -59,6 +59,7 @@ static struct roots_region roots_own; /* `high` is 0 while there is none */
 static const char *roots_sentence; /* gcx__roots_obstacle() */
 static bool roots_have_tls;
 static bool roots_unseen; /* gcx__roots_are_unseen() */
+static bool roots_hidden; /* gcx__roots_are_hidden() */
 
 static bool roots_collected; /* in the present stop */
 static bool roots_whole;
@@ -444,23 +445,37 @@ void gcx__roots_are_unseen(const char *why)
   roots_sentence = why;
 }
 
+/* NULL: holders are seen wherever a program may have them. */
+static const char *roots_hiding_place(const char *unknown)
+{
+  if (unknown != NULL)
+    return unknown;
+  if (!roots_test_layout())
+    return "values put into thread-local memory were not found there";
+  if (gcx__opt.roots == GCX_ROOTS_STRICT && roots_has_fake_stack())
+    return "AddressSanitizer keeps variables on fake stacks, which "
+           "roots=strict does not scan (use roots=all or "
+           "ASAN_OPTIONS=detect_stack_use_after_return=0)";
+  return NULL;
+}
+
 const char *gcx__roots_init(void)
 {
   const char *unknown = gcx__tls_init();
 
   roots_have_tls = unknown == NULL;
-  if (roots_sentence == NULL)
-    roots_sentence = unknown;
   (void)gcx__modules_refresh();
   gcx__stacks_init();
-  if (roots_sentence == NULL && !roots_test_layout())
-    roots_sentence = "values put into thread-local memory were not found there";
-  if (roots_sentence == NULL && gcx__opt.roots == GCX_ROOTS_STRICT &&
-      roots_has_fake_stack())
-    roots_sentence = "AddressSanitizer keeps variables on fake stacks, which "
-                     "roots=strict does not scan (use roots=all or "
-                     "ASAN_OPTIONS=detect_stack_use_after_return=0)";
+  unknown = roots_hiding_place(unknown);
+  roots_hidden = unknown != NULL;
+  if (roots_sentence == NULL)
+    roots_sentence = unknown;
   return roots_sentence;
+}
+
+bool gcx__roots_are_hidden(void)
+{
+  return roots_hidden;
 }
 
 const char *gcx__roots_obstacle(void)

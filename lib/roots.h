@@ -18,6 +18,9 @@ const char *gcx__roots_init(void);
  * a stop in which one moves that gcx does not know gives no verdict. */
 void gcx__roots_are_unseen(const char *why);
 const char *gcx__roots_obstacle(void); /* the same sentence, later */
+/* Was it gcx__roots_init() that found it? Then there are holders that no stop
+ * sees, and nothing may end because nobody was seen to hold it. */
+bool gcx__roots_are_hidden(void);
 
 void gcx__roots_before_stop(void); /* hook of bdw.h */
 void gcx__roots_push(void);        /* hook of bdw.h: stopped */

@@ -30,6 +30,8 @@
  *
  * No verdict is given by a stop in which something was missing: gcx's own roots
  * (a program may have replaced the hook), or memory. Then everything is kept.
+ * Where a kind of roots can't be seen at all, a finding is never fatal, and nothing
+ * is disposed or finalized.
  */
 #include "termination.h"
 
@@ -231,6 +233,8 @@ static void termination_with_verdict(uint32_t stop)
   struct gcx__marker *m = &termination_marker;
 
   gcx__judge_keep_waiting(m);
+  if (gcx__roots_are_hidden())
+    gcx__judge_keep_undisposed(m);
   termination_close(true);
   termination_step(STEP_SHORT);
   gcx__judge_list(m);
