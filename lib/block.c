@@ -10,7 +10,8 @@
  * (lost, reported, disposed) but for its end: free() queues it (freed.h), and
  * malloc() takes from there first. Between the two it is a disposed object whose
  * record points to the stack that freed it: a second free() finds that. With
- * quarantine=1 it is not queued, and the collector alone takes it back.
+ * quarantine=1 it is not queued, and the collector alone takes it back. Weak
+ * things forget a block when it is freed, in either case.
  *
  * Only the thread that won the CAS queues a block, and only the thread that takes
  * it from its own ring gives it out again: no two threads have it at once. A free()
@@ -261,6 +262,9 @@ static GCX_NOINLINE bool block_free_slowly(void *p, const char *function,
     return false;
   t = gcx__thread_self();
   number = gcx__misuse_object(p, function, false, start);
+  if (number != 0 && gcx__record_at(number)->type == block_type_number() &&
+      (gcx__record_state(number) & GCX_STATE_MASK) == GCX_STATE_LIVE)
+    gcx__object_leave_weak(number, p);
   if (number != 0 && !block_end(t, number, p, gcx__bdw_cell_bytes(p), start))
     block_end_slowly(number, p, function, start);
   errno = saved;

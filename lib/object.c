@@ -261,6 +261,18 @@ static inline void object_tell_weak(uint32_t number, void *old, void *now)
     gcx__object_on_move(old, now);
 }
 
+void gcx__object_leave_weak(uint32_t number, void *p)
+{
+  uint32_t state;
+
+  if ((gcx__record_state(number) & GCX_FLAG_WEAK) == 0)
+    return;
+  object_tell_weak(number, p, NULL);
+  do
+    state = gcx__record_state(number);
+  while (!gcx__record_change(number, state, state & ~GCX_FLAG_WEAK));
+}
+
 static inline void object_note_birth(struct gcx__thread *t,
                                      struct gcx__record *r,
                                      const struct gcx__frame *start)

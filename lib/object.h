@@ -161,6 +161,10 @@ bool gcx__object_reserve_bytes(uint32_t number, size_t bytes);
  * GCX_FLAG_WEAK alone; no lock held. */
 extern void (*gcx__object_on_move)(void *old, void *now);
 
+/* @p's next life has nothing to do with this one: weak things forget it now, and
+ * their mark goes from its state word. */
+void gcx__object_leave_weak(uint32_t number, void *p);
+
 /* quarantine=0: the memory of a disposed object goes back at once. */
 void gcx__object_free(uint32_t number);
 /* The same of one without side data that weak things don't know; @flags: its

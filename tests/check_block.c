@@ -285,6 +285,62 @@ START_TEST(test_quarantine_never_reuses_what_a_pointer_leads_to)
   }
 END_TEST
 
+/* ---- weak things: a freed block is gone, whoever takes its memory back */
+
+START_TEST(test_weak_things_forget_a_freed_block)
+  {
+    struct gcx_table *t = gcx_table_create(GCX_TABLE_BORROWS);
+    struct gcx_weak *w[2] = { gcx_weak_create(NULL, GCX_WEAK_SHORT),
+                              gcx_weak_create(NULL, GCX_WEAK_LONG) };
+    struct gcx_dependent *d;
+    void *p[2], *keeper = gcx_redirect_malloc(64);
+
+    gcx__opt.free_keeps = _i == 1;
+    gcx__opt.quarantine = _i == 2 ? 0 : gcx__opt.quarantine;
+    for (size_t i = 0; i < 2; i++) {
+      p[i] = gcx_redirect_malloc(i == 0 ? 64 : 100000);
+      ck_assert_int_eq(gcx_table_add(t, p[i], p), 0);
+      ck_assert_int_eq(gcx_weak_set(w[i], p[i]), 0);
+    }
+    ck_assert_int_eq(gcx_table_add(t, keeper, p[0]), 0);
+    d = gcx_dependent_create(p[0], p);
+    for (size_t i = 0; i < 2; i++) {
+      gcx_redirect_free(p[i]);
+      ck_assert_uint_eq(gcx_table_count(t), 2 - i);
+      ck_assert(!gcx_table_find(t, p[i], NULL));
+      ck_assert_ptr_null(gcx_weak_get(w[i]));
+    }
+    ck_assert(!gcx_dependent_get(d, NULL, NULL));
+    ck_assert(gcx_table_find(t, keeper, NULL));
+    gcx_redirect_free(keeper);
+    ck_assert_uint_eq(gcx_table_count(t), 0);
+  }
+END_TEST
+
+START_TEST(test_a_reused_address_is_another_key)
+  {
+    size_t rounds = 1000000, known = 0;
+    struct gcx_table *t = gcx_table_create(GCX_TABLE_BORROWS);
+    struct gcx_weak *w = gcx_weak_create(NULL, GCX_WEAK_LONG);
+    static uintptr_t seen[4096];
+
+    for (size_t i = 0; i < rounds; i++) {
+      void *p = gcx_redirect_malloc(32);
+      uintptr_t *slot = &seen[(uintptr_t)p / 48 % GCX_ARRAY_LENGTH(seen)];
+
+      known += *slot == ~(uintptr_t)p;
+      *slot = ~(uintptr_t)p;
+      if (gcx_table_find(t, p, NULL) || gcx_weak_get(w) != NULL)
+        ck_abort_msg("round %zu", i);
+      if (gcx_table_add(t, p, w) != 0 || gcx_weak_set(w, p) != 0)
+        ck_abort_msg("round %zu", i);
+      gcx_redirect_free(p);
+    }
+    ck_assert_uint_ge(known, rounds / 2);
+    ck_assert_uint_eq(gcx_table_count(t), 0);
+  }
+END_TEST
+
 /* ---- misuse */
 
 struct twice {
@@ -591,6 +647,12 @@ static Suite *block_suite(void)
   tcase_add_test(c, test_queued_blocks_survive_collections);
   tcase_add_test(c, test_quarantine_keeps_an_address_while_it_is_known);
   tcase_add_test(c, test_quarantine_never_reuses_what_a_pointer_leads_to);
+  suite_add_tcase(s, c);
+
+  c = tcase_create("weak");
+  tcase_add_checked_fixture(c, setup, NULL);
+  tcase_add_loop_test(c, test_weak_things_forget_a_freed_block, 0, 3);
+  tcase_add_test(c, test_a_reused_address_is_another_key);
   suite_add_tcase(s, c);
 
   c = tcase_create("misuse");
