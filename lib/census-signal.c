@@ -68,12 +68,13 @@ static void *signal_sleep(void *arg)
   return NULL;
 }
 
-static GCX_NORETURN void *signal_main(void *arg)
+static GCX_NORETURN void *signal_main(void *unused)
 {
   struct gcx__thread *self = gcx__thread_self();
   struct gcx_census *before = NULL;
 
-  gcx__service_begin(arg);
+  (void)unused;
+  gcx__service_begin("gcx-census");
   if (self != NULL)
     self->is_gcx = true;
   for (;;) {
@@ -99,7 +100,7 @@ void gcx__census_signal_ensure(void)
   if (!__atomic_compare_exchange_n(&signal_has_thread, &none, 1, false,
                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
     return;
-  if (!gcx__service_start(signal_main, "gcx-census"))
+  if (!gcx__service_start(signal_main, NULL))
     __atomic_store_n(&signal_has_thread, 0, __ATOMIC_RELEASE);
 }
 

@@ -251,12 +251,13 @@ static void finalizer_wait_for_work(void)
 
 /* Returns in the child of a fork that a finalizer made: as with any thread that
  * forks, the process ends with it. */
-static void *finalizer_main(void *arg)
+static void *finalizer_main(void *unused)
 {
   struct gcx__thread *self = gcx__thread_self();
   uint32_t epoch = finalizer_epoch;
 
-  gcx__service_begin(arg);
+  (void)unused;
+  gcx__service_begin("gcx");
   gcx__crash_thread();
   if (self != NULL)
     self->is_gcx = true;
@@ -280,7 +281,7 @@ void gcx__finalizer_ensure(void)
   if (!__atomic_compare_exchange_n(&finalizer_state, &none, FINALIZER_STARTED,
                                    false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
     return;
-  if (!gcx__service_start(finalizer_main, "gcx"))
+  if (!gcx__service_start(finalizer_main, NULL))
     __atomic_store_n(&finalizer_state, FINALIZER_NONE, __ATOMIC_RELEASE);
 }
 

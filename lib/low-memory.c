@@ -127,7 +127,7 @@ static void *low_main(void *unused)
   struct gcx__thread *self = gcx__thread_self();
   int fd = low_open();
 
-  gcx__service_begin(unused);
+  gcx__service_begin("gcx-memory");
   if (self != NULL)
     self->is_gcx = true;
   if (fd < 0) {
@@ -150,7 +150,7 @@ void gcx__low_memory_ensure(void)
     return;
   if (__atomic_compare_exchange_n(&low_state, &none, LOW_WATCHING, false,
                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
-      !gcx__service_start(low_main, "gcx-memory"))
+      !gcx__service_start(low_main, NULL))
     __atomic_store_n(&low_state, LOW_NONE, __ATOMIC_RELEASE);
 }
 

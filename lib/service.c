@@ -26,14 +26,12 @@ static void service_mask(sigset_t *ret_blocked)
 }
 
 /* By the thread itself: who started it may find it gone. */
-void gcx__service_begin(void *arg)
+void gcx__service_begin(const char *name)
 {
-  const char *name = arg;
-
   (void)pthread_setname_np(pthread_self(), name);
 }
 
-bool gcx__service_start(void *(*main)(void *arg), const char *name)
+bool gcx__service_start(void *(*main)(void *arg), void *arg)
 {
   pthread_attr_t attributes;
   pthread_t thread;
@@ -45,8 +43,7 @@ bool gcx__service_start(void *(*main)(void *arg), const char *name)
   (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   service_mask(&blocked);
   (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  started =
-      pthread_create(&thread, &attributes, main, (void *)(uintptr_t)name) == 0;
+  started = pthread_create(&thread, &attributes, main, arg) == 0;
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   (void)pthread_attr_destroy(&attributes);
   return started;

@@ -171,10 +171,9 @@ static int stream_fd(const struct stream_stand_in *p)
 
 static void *stream_pclose_main(void *stream)
 {
-  static char name[] = "gcx-pclose";
   size_t bytes = malloc_usable_size(stream);
 
-  gcx__service_begin(name);
+  gcx__service_begin("gcx-pclose");
   if (gcx__thread_self() != NULL)
     gcx__thread_self()->is_gcx = true;
   (void)pclose(stream);

@@ -106,11 +106,12 @@ static void *watch_sleep(void *arg)
   return NULL;
 }
 
-static GCX_NORETURN void *watch_main(void *arg)
+static GCX_NORETURN void *watch_main(void *unused)
 {
   struct gcx__thread *self = gcx__thread_self();
 
-  gcx__service_begin(arg);
+  (void)unused;
+  gcx__service_begin("gcx-watch");
   if (self != NULL)
     self->is_gcx = true;
   for (;;) {
@@ -127,7 +128,7 @@ void gcx__watch_begin(const struct gcx__thread *t)
   __atomic_store_n(&watch_thread, t, __ATOMIC_RELEASE);
   __atomic_fetch_add(&watch_call, 1, __ATOMIC_SEQ_CST);
   if (__atomic_exchange_n(&watch_started, 1, __ATOMIC_ACQ_REL) == 0)
-    (void)gcx__service_start(watch_main, "gcx-watch");
+    (void)gcx__service_start(watch_main, NULL);
   if (__atomic_load_n(&watch_asleep, __ATOMIC_SEQ_CST) != 0)
     gcx__futex_wake(&watch_call);
 }
