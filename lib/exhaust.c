@@ -6,18 +6,28 @@
  * from where it lost them. So the failure is taken as an occasion to collect:
  * under leak=dispose what is lost is closed, and the call is tried again; else it
  * is reported. Either way GCX-EXHAUSTED says how many of how many descriptors
- * were lost objects', and which stack had opened most.
+ * were lost objects', once for each of the stacks that had opened most.
+ *
+ * Room is what the finalizer thread has closed since before the call: it may be
+ * at work already, or another thread's collection may have found it.
+ *
+ * The collection needs descriptors itself. Where the program's limit is not the
+ * hard one it is raised for the time; else a thread collects that has a copy of
+ * the table of descriptors to itself, and closes some there.
  *
  * A program that is full without having lost anything asks again and again: after
  * a collection in vain there is none for fifty times as long as it took.
  *
- * State: the two times, atomic. No lock.
+ * State: a time, atomic. No lock.
  */
 #include "exhaust.h"
 
+#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "bdw.h"
 #include "fd.h"
@@ -28,6 +38,7 @@
 #include "platform.h"
 #include "report.h"
 #include "roots.h"
+#include "service.h"
 #include "thread.h"
 
 #define EXHAUST_WAIT_MS 5000
@@ -36,6 +47,8 @@
 
 static uint64_t exhaust_not_before; /* ns */
 
+/* ---- what is said */
+
 static size_t exhaust_limit(void)
 {
   struct rlimit limit;
@@ -43,38 +56,60 @@ static size_t exhaust_limit(void)
   return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (size_t)limit.rlim_cur : 0;
 }
 
-/* @held of them were lost; @at_site, if known, opened at @site. */
-static void exhaust_report(int error, size_t held, size_t at_site,
-                           uint32_t site)
+static const char *exhaust_name(int error)
 {
-  struct gcx_report r = { .id = GCX_REPORT_EXHAUSTED, .count = held };
+  return error == EMFILE ? "EMFILE" : error == ENFILE ? "ENFILE" : "ENOMEM";
+}
+
+/* One site of @held. */
+static void exhaust_report(int error, const struct gcx__tally *held,
+                           size_t count, uint32_t site, const char *where)
+{
+  struct gcx_report r = { .id = GCX_REPORT_EXHAUSTED, .count = count };
   struct gcx__out o;
 
   gcx__out_init(&o, -1, r.detail, sizeof r.detail);
   gcx__out_fmt(&o,
-               "%s: %zu of at most %zu descriptors were held by lost objects",
-               error == EMFILE   ? "EMFILE"
-               : error == ENFILE ? "ENFILE"
-                                 : "ENOMEM",
-               held, exhaust_limit());
-  if (at_site > 0)
-    gcx__out_fmt(&o, ", %zu of them opened here", at_site);
+               "%s: %zu of at most %zu descriptors were held by lost objects, "
+               "%zu of them opened %s",
+               exhaust_name(error), held->total, exhaust_limit(), count, where);
   r.birth_site = site;
   gcx__report(&r, 1, false);
 }
 
-static void exhaust_tell(int error, size_t reclaimed, uint32_t site)
+/* Memory can run out for want of what held no descriptor. */
+static void exhaust_report_others(size_t found)
 {
-  struct gcx__fd_count count;
+  struct gcx_report r = { .id = GCX_REPORT_EXHAUSTED, .count = found };
+  struct gcx__out o;
 
-  if (reclaimed > 0) {
-    exhaust_report(error, reclaimed, 0, site);
-    return;
-  }
-  gcx__fd_count(&count);
-  if (count.lost > 0)
-    exhaust_report(error, count.lost, count.at_site, count.site);
+  gcx__out_init(&o, -1, r.detail, sizeof r.detail);
+  gcx__out_fmt(&o,
+               "ENOMEM: %zu lost objects were found, none of which held a "
+               "descriptor",
+               found);
+  gcx__report(&r, 1, false);
 }
+
+static void exhaust_tell(int error, uint32_t mark, size_t found)
+{
+  struct gcx__tally held;
+  size_t elsewhere;
+
+  gcx__fd_held(mark, &held);
+  elsewhere = held.total;
+  for (size_t i = 0; i < held.sites; i++)
+    if (held.at[i].count > 0) {
+      exhaust_report(error, &held, held.at[i].count, held.at[i].site, "here");
+      elsewhere -= held.at[i].count;
+    }
+  if (elsewhere > 0)
+    exhaust_report(error, &held, elsewhere, 0, "elsewhere");
+  if (held.total == 0 && found > 0 && error == ENOMEM)
+    exhaust_report_others(found);
+}
+
+/* ---- a collection */
 
 /* A function of its own: below the part of the stack that counts. */
 static GCX_NOINLINE void exhaust_collect_from(uintptr_t sp,
@@ -104,54 +139,118 @@ exhaust_collect_here(void)
   GCX_KEEP(&context);
 }
 
-/* A collection reads /proc, for which it needs descriptors: where the program's
- * limit is not the hard one it is raised for the time. */
-static void exhaust_let_collect(void)
+/* ---- descriptors for a collection, which reads /proc */
+
+struct exhaust_apart {
+  uint32_t done;
+};
+
+/* Of a thread that has a table of its own. */
+static void exhaust_close_some(size_t limit)
+{
+  size_t closed = 0;
+
+  for (size_t fd = limit; fd-- > 3 && closed < EXHAUST_SPARE;)
+    closed += syscall(SYS_close, (int)fd) == 0;
+}
+
+/* A copy of the table, in which there is room: in the process's own nothing
+ * changes. Not even its record locks go: they belong to the table. */
+static void *exhaust_apart_main(void *arg)
+{
+  struct exhaust_apart *a = arg;
+
+  gcx__service_begin("gcx-room");
+  if (unshare(CLONE_FILES) == 0) {
+    exhaust_close_some(exhaust_limit());
+    (void)gcx__thread_self();
+    (void)gcx__bdw_check_hooks();
+    exhaust_collect_here();
+  }
+  __atomic_store_n(&a->done, 1, __ATOMIC_RELEASE);
+  gcx__futex_wake(&a->done);
+  return NULL;
+}
+/* Where the limit can't be raised: in a thread that has descriptors of its own.
+ * The wait is no blocking call of the collector's: streams are judged only if
+ * every thread stands still. That thread's last word may wake a frame that is
+ * gone, where nobody sleeps. */
+static void exhaust_collect_apart(void)
+{
+  struct exhaust_apart a = { 0 };
+
+  if (!gcx__service_start(exhaust_apart_main, &a))
+    return;
+  while (__atomic_load_n(&a.done, __ATOMIC_ACQUIRE) == 0)
+    gcx__futex_wait(&a.done, 0, UINT64_MAX);
+}
+
+static void exhaust_let_collect(int error)
 {
   struct rlimit limit, more;
+  bool raised;
 
+  (void)gcx__thread_self(); /* who is unknown to bdwgc can't collect */
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
     return;
   more = limit;
   more.rlim_cur = GCX_MIN(limit.rlim_cur + EXHAUST_SPARE, limit.rlim_max);
-  if (more.rlim_cur > limit.rlim_cur)
-    (void)setrlimit(RLIMIT_NOFILE, &more);
-  (void)gcx__thread_self(); /* who is unknown to bdwgc can't collect */
-  (void)gcx__bdw_check_hooks();
-  exhaust_collect_here();
+  raised =
+      more.rlim_cur > limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0;
+  if (error == EMFILE && !raised) {
+    exhaust_collect_apart();
+  } else {
+    (void)gcx__bdw_check_hooks();
+    exhaust_collect_here();
+  }
   (void)gcx__finalizer_wait(EXHAUST_WAIT_MS);
-  if (more.rlim_cur > limit.rlim_cur)
+  if (raised)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static bool exhaust_collect(int error)
-{
-  uint32_t site;
-  size_t reclaimed = gcx__fd_reclaimed(&site);
-  size_t found = gcx__finding_count();
+/* ---- making room */
 
-  exhaust_let_collect();
-  reclaimed = gcx__fd_reclaimed(&site) - reclaimed;
-  exhaust_tell(error, reclaimed, site);
-  return reclaimed > 0 || gcx__finding_count() != found;
+uint32_t gcx__exhaust_mark(void)
+{
+  return gcx__fd_reclaimed();
 }
 
-bool gcx__exhaust_make_room(int error)
+/* What was found before may be dealt with just now: then that is enough. */
+static bool exhaust_collect(int error, uint32_t mark)
 {
-  uint64_t begin;
+  size_t found = gcx__finding_count();
+
+  (void)gcx__finalizer_wait(EXHAUST_WAIT_MS);
+  if (gcx__fd_reclaimed() == mark)
+    exhaust_let_collect(error);
+  found = gcx__finding_count() - found;
+  exhaust_tell(error, mark, found);
+  return gcx__fd_reclaimed() != mark || found != 0;
+}
+
+static bool exhaust_try(int error, uint32_t mark)
+{
+  uint64_t begin = gcx__now_ns();
   bool made;
 
-  if (error != EMFILE && error != ENFILE && error != ENOMEM)
-    return false;
-  begin = gcx__now_ns();
-  if (begin < __atomic_load_n(&exhaust_not_before, __ATOMIC_RELAXED) ||
-      gcx__finalizer_is_self())
-    return false;
-  made = exhaust_collect(error);
+  if (begin < __atomic_load_n(&exhaust_not_before, __ATOMIC_RELAXED))
+    return gcx__fd_reclaimed() != mark;
+  made = exhaust_collect(error, mark);
   if (!made)
     __atomic_store_n(&exhaust_not_before,
                      gcx__now_ns() + (gcx__now_ns() - begin) * EXHAUST_PAUSE,
                      __ATOMIC_RELAXED);
+  return made;
+}
+
+bool gcx__exhaust_make_room(int error, uint32_t mark)
+{
+  bool made;
+
+  if ((error != EMFILE && error != ENFILE && error != ENOMEM) ||
+      gcx__finalizer_is_self())
+    return false;
+  made = exhaust_try(error, mark);
   errno = error;
   return made;
 }

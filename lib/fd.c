@@ -60,14 +60,16 @@ struct fd_entry {
   uint32_t open_ms;
   uint32_t open_tid;
   uint32_t identity; /* of the file, owned ones only; 0: unknown */
+  uint32_t reclaimed_site;
+  uint32_t reclaimed; /* the how manieth it was that the finalizer thread closed
+                         and that @reclaimed_site had opened; 0: never */
 };
 
 static struct fd_entry *fd_entries;
 static uint32_t fd_limit; /* entries */
 static uint32_t fd_high;  /* numbers below it were seen */
 static uint32_t fd_epoch; /* counts forks above this process */
-static size_t fd_reclaimed;
-static uint32_t fd_reclaimed_site;
+static uint32_t fd_reclaimed;
 bool (*gcx__fd_libc_has)(uint32_t number, int fd);
 
 /* The latest close() of this thread, to recognise sweeps. */
@@ -179,12 +181,14 @@ void gcx__fd_opened(int fd, enum gcx__fd_owner owner, uint32_t number,
   __atomic_store_n(&e->state, fd_word(FD_OPEN), __ATOMIC_RELEASE);
 }
 
-static void fd_note_reclaimed(const struct fd_entry *e)
+static void fd_note_reclaimed(struct fd_entry *e)
 {
   if (!gcx__finalizer_is_self())
     return;
-  __atomic_fetch_add(&fd_reclaimed, 1, __ATOMIC_RELAXED);
-  __atomic_store_n(&fd_reclaimed_site, e->open_site, __ATOMIC_RELAXED);
+  e->reclaimed_site = e->open_site;
+  __atomic_store_n(&e->reclaimed,
+                   __atomic_add_fetch(&fd_reclaimed, 1, __ATOMIC_ACQ_REL),
+                   __ATOMIC_RELEASE);
 }
 
 void gcx__fd_closing(int fd, uint32_t site)
@@ -311,45 +315,55 @@ static bool fd_is_lost(const struct fd_entry *e)
   return state == GCX_STATE_LOST || state == GCX_STATE_REPORTED;
 }
 
-static size_t fd_lost_at(uint32_t site, uint32_t high)
+static bool fd_is_reclaimed(const struct fd_entry *e, uint32_t since)
 {
+  uint32_t at = __atomic_load_n(&e->reclaimed, __ATOMIC_ACQUIRE);
+
+  return at != 0 && (int32_t)(at - since) > 0;
+}
+
+/* Was it one that counts, and who had opened it? */
+static bool fd_is_held(const struct fd_entry *e, uint32_t since, bool reclaimed,
+                       uint32_t *ret_site)
+{
+  if (reclaimed) {
+    *ret_site = e->reclaimed_site;
+    return fd_is_reclaimed(e, since);
+  }
+  *ret_site = e->open_site;
+  return fd_state(e) == FD_OPEN && fd_is_lost(e);
+}
+
+void gcx__fd_held(uint32_t since, struct gcx__tally *ret_held)
+{
+  uint32_t high = __atomic_load_n(&fd_high, __ATOMIC_ACQUIRE), site;
+  bool reclaimed = gcx__fd_reclaimed() != since;
+  struct gcx__tally t = { 0 };
+
+  for (uint32_t fd = 0; fd < high; fd++)
+    if (fd_is_held(&fd_entries[fd], since, reclaimed, &site))
+      gcx__tally_vote(&t, site);
+  gcx__tally_begin_count(&t);
+  for (uint32_t fd = 0; fd < high; fd++)
+    if (fd_is_held(&fd_entries[fd], since, reclaimed, &site))
+      gcx__tally_count(&t, site);
+  gcx__tally_end_count(&t);
+  *ret_held = t;
+}
+
+size_t gcx__fd_open_count(void)
+{
+  uint32_t high = __atomic_load_n(&fd_high, __ATOMIC_ACQUIRE);
   size_t n = 0;
 
   for (uint32_t fd = 0; fd < high; fd++)
-    n += fd_state(&fd_entries[fd]) == FD_OPEN &&
-         fd_entries[fd].open_site == site && fd_is_lost(&fd_entries[fd]);
+    n += fd_state(&fd_entries[fd]) == FD_OPEN;
   return n;
 }
 
-/* The site by majority vote: one pass, no memory. */
-void gcx__fd_count(struct gcx__fd_count *ret_count)
+uint32_t gcx__fd_reclaimed(void)
 {
-  struct gcx__fd_count c = { 0 };
-  uint32_t high = __atomic_load_n(&fd_high, __ATOMIC_ACQUIRE);
-  size_t votes = 0;
-
-  for (uint32_t fd = 0; fd < high; fd++) {
-    const struct fd_entry *e = &fd_entries[fd];
-
-    if (fd_state(e) != FD_OPEN)
-      continue;
-    c.open++;
-    if (!fd_is_lost(e))
-      continue;
-    c.lost++;
-    if (votes == 0)
-      c.site = e->open_site;
-    votes = votes > 0 && c.site != e->open_site ? votes - 1 : votes + 1;
-  }
-  if (c.lost > 0)
-    c.at_site = fd_lost_at(c.site, high);
-  *ret_count = c;
-}
-
-size_t gcx__fd_reclaimed(uint32_t *ret_site)
-{
-  *ret_site = __atomic_load_n(&fd_reclaimed_site, __ATOMIC_RELAXED);
-  return __atomic_load_n(&fd_reclaimed, __ATOMIC_RELAXED);
+  return __atomic_load_n(&fd_reclaimed, __ATOMIC_ACQUIRE);
 }
 
 static bool fd_is_left(uint32_t fd)

@@ -6,6 +6,7 @@
 #define GCX_FD_INTERNAL_H
 
 #include "assert.h"
+#include "tally.h"
 #include "unwind.h"
 
 enum gcx__fd_owner {
@@ -45,18 +46,16 @@ extern bool (*gcx__fd_libc_has)(uint32_t number, int fd);
 /* Does a handle, a stream or a directory have it? */
 bool gcx__fd_is_owned(int fd);
 
-/* What the ledger says now. */
-struct gcx__fd_count {
-  size_t open;    /* of this process, opened by it */
-  size_t lost;    /* of those: their owner was found lost */
-  uint32_t site;  /* that opened most of the lost ones */
-  size_t at_site; /* so many */
-};
-void gcx__fd_count(struct gcx__fd_count *ret_count);
+/* Of this process, opened by it, says the ledger. */
+size_t gcx__fd_open_count(void);
 
-/* Descriptors that the finalizer thread has closed, since start, and the site
- * that opened most of the latest ones. */
-size_t gcx__fd_reclaimed(uint32_t *ret_site);
+/* Descriptors that the finalizer thread has closed, since start. */
+uint32_t gcx__fd_reclaimed(void);
+
+/* Descriptors that lost objects held, by the sites that had opened them: those
+ * that the finalizer thread has closed since gcx__fd_reclaimed() was @since; if
+ * there are none, those that lost objects hold still. */
+void gcx__fd_held(uint32_t since, struct gcx__tally *ret_held);
 
 /* exit_check=undisposed: report plain ones that are still open, by site; how
  * many. */

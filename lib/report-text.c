@@ -291,6 +291,16 @@ static size_t text_birth(struct gcx__out *o, const struct gcx_report *r)
   return gcx__report_text_stack(o, r->birth_site);
 }
 
+/* Many, at different times. */
+static size_t text_opened(struct gcx__out *o, const struct gcx_report *r)
+{
+  if (r->birth_site == 0)
+    return 0;
+  gcx__report_text_label(o, "opened");
+  gcx__out_text(o, "here\n");
+  return gcx__report_text_stack(o, r->birth_site);
+}
+
 static size_t text_touches(struct gcx__out *o, const struct gcx_report *r)
 {
   size_t raw = 0;
@@ -355,7 +365,7 @@ void gcx__report_text(struct gcx__out *o, const struct gcx_report *r)
   text_holds(o, r);
   raw += text_use(o, r);
   raw += text_disposal(o, r);
-  raw += text_birth(o, r);
+  raw += r->id == GCX_REPORT_EXHAUSTED ? text_opened(o, r) : text_birth(o, r);
   raw += text_touches(o, r);
   text_window(o, r);
   gcx__report_text_advice(o, r);

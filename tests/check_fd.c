@@ -26,14 +26,6 @@ static int opened(void)
   return fd;
 }
 
-static size_t open_now(void)
-{
-  struct gcx__fd_count count;
-
-  gcx__fd_count(&count);
-  return count.open;
-}
-
 /* ---- each call is entered and taken out */
 
 static int two[2];
@@ -138,15 +130,15 @@ static int (*const calls[])(void) = {
 
 START_TEST(test_each_call_is_entered)
   {
-    size_t before = open_now();
+    size_t before = gcx__fd_open_count();
     int fd = calls[_i]();
 
     ck_assert_int_ge(fd, 0);
     ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
-    ck_assert_uint_eq(open_now(), before + 1);
+    ck_assert_uint_eq(gcx__fd_open_count(), before + 1);
     ck_assert_int_eq(gcx_redirect_close(fd), 0);
     ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
-    ck_assert_uint_eq(open_now(), before);
+    ck_assert_uint_eq(gcx__fd_open_count(), before);
   }
 END_TEST
 
@@ -166,11 +158,11 @@ START_TEST(test_accepted)
       client = gcx_redirect_socket(AF_UNIX, SOCK_STREAM, 0);
       ck_assert_int_eq(connect(client, (struct sockaddr *)(void *)&a, bytes),
                        0);
-      before = open_now();
+      before = gcx__fd_open_count();
       fd = i == 0 ? gcx_redirect_accept(listener, NULL, NULL)
                   : gcx_redirect_accept4(listener, NULL, NULL, SOCK_CLOEXEC);
       ck_assert_int_ge(fd, 0);
-      ck_assert_uint_eq(open_now(), before + 1);
+      ck_assert_uint_eq(gcx__fd_open_count(), before + 1);
       ck_assert_int_eq(gcx_redirect_close(fd), 0);
       ck_assert_int_eq(gcx_redirect_close(client), 0);
     }
@@ -180,7 +172,7 @@ END_TEST
 
 START_TEST(test_failures_are_the_c_librarys)
   {
-    size_t before = open_now();
+    size_t before = gcx__fd_open_count();
 
     errno = 0;
     ck_assert_int_eq(gcx_redirect_open("/nowhere", O_RDONLY), -1);
@@ -191,21 +183,21 @@ START_TEST(test_failures_are_the_c_librarys)
     ck_assert_int_eq(errno, EBADF);
     ck_assert_int_eq(gcx_redirect_pipe2(two, -1), -1);
     ck_assert_int_eq(errno, EINVAL);
-    ck_assert_uint_eq(open_now(), before);
+    ck_assert_uint_eq(gcx__fd_open_count(), before);
   }
 END_TEST
 
 START_TEST(test_close_range)
   {
-    size_t before = open_now();
+    size_t before = gcx__fd_open_count();
     int a = gcx_redirect_dup2(STDERR_FILENO, 100);
     int b = gcx_redirect_dup2(STDERR_FILENO, 101);
 
-    ck_assert_uint_eq(open_now(), before + 2);
+    ck_assert_uint_eq(gcx__fd_open_count(), before + 2);
     ck_assert_int_eq(gcx_redirect_close_range(100, 200, 0), 0);
     ck_assert_int_lt(fcntl(a, F_GETFD), 0);
     ck_assert_int_lt(fcntl(b, F_GETFD), 0);
-    ck_assert_uint_eq(open_now(), before);
+    ck_assert_uint_eq(gcx__fd_open_count(), before);
   }
 END_TEST
 
@@ -362,7 +354,7 @@ START_TEST(test_the_child_is_another_process)
 
     gcx__fd_after_fork(); /* what fork.c does, in a library that is started */
     (void)death_demand_exit(closes_what_the_parent_had, &fd, 0);
-    ck_assert_uint_eq(open_now(), 0);
+    ck_assert_uint_eq(gcx__fd_open_count(), 0);
     gcx_dispose(f);
   }
 END_TEST
@@ -410,13 +402,13 @@ START_TEST(test_threads)
   {
     struct seen *seen = quiet_reports();
     pthread_t threads[THREADS];
-    size_t before = open_now();
+    size_t before = gcx__fd_open_count();
 
     for (int i = 0; i < THREADS; i++)
       threads[i] = thread_start(opens_and_closes, NULL);
     for (int i = 0; i < THREADS; i++)
       ck_assert_ptr_null(thread_join(threads[i]));
-    ck_assert_uint_eq(open_now(), before);
+    ck_assert_uint_eq(gcx__fd_open_count(), before);
     ck_assert_uint_eq(seen->findings[GCX_REPORT_FD_OWNER], 0);
   }
 END_TEST

@@ -331,16 +331,24 @@ END_TEST
 
 START_TEST(test_exhausted_text)
   {
-    struct gcx_report r = {
-      .id = GCX_REPORT_EXHAUSTED,
-      .count = 812,
-      .detail = "EMFILE: 812 of at most 1024 descriptors were held by lost "
-                "objects",
-    };
+    struct gcx_report r = ended_report(GCX_REPORT_EXHAUSTED, NULL, NULL);
 
+    r.count = 800;
+    r.description[0] = '\0';
+    (void)snprintf(r.detail, sizeof r.detail,
+                   "EMFILE: 812 of at most 1024 descriptors were held by lost "
+                   "objects, 800 of them opened here");
     text_is(&r,
             "==PID== gcx: GCX-EXHAUSTED: EMFILE: 812 of at most 1024 "
-            "descriptors were held by lost objects\n"
+            "descriptors were held by lost objects, 800 of them opened here\n"
+            "  opened    here\n" FRAME(
+                conn_open) "  do        dispose what was opened there: the "
+                           "findings beside this one say what was lost\n",
+            conn_open_line, 0, 0);
+    r.birth_site = 0; /* not one place */
+    text_is(&r,
+            "==PID== gcx: GCX-EXHAUSTED: EMFILE: 812 of at most 1024 "
+            "descriptors were held by lost objects, 800 of them opened here\n"
             "  do        dispose what was opened there: the findings beside "
             "this one say what was lost\n",
             0, 0, 0);
