@@ -150,20 +150,23 @@ int gcx_redirect_dup(int from)
 }
 
 /* What @to was is closed by the same call: if a stream or a handle had it, it
- * has it still, as another file. */
+ * has it still, as another file. Of the three errors only ENOMEM can happen, for
+ * a table that has to grow: a number beyond the limit is EBADF. */
 int gcx_redirect_dup2(int from, int to)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
-  int fd = dup2(from, to);
+  int fd;
 
+  GCX__WITH_ROOM(fd, dup2(from, to), fd >= 0);
   return from == to || gcx__fd_is_owned(to) ? fd : redirect_opened(fd, &start);
 }
 
 int gcx_redirect_dup3(int from, int to, int flags)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
-  int fd = dup3(from, to, flags);
+  int fd;
 
+  GCX__WITH_ROOM(fd, dup3(from, to, flags), fd >= 0);
   return gcx__fd_is_owned(to) ? fd : redirect_opened(fd, &start);
 }
 

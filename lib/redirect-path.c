@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "exhaust.h"
+
 /* glibc's, for programs built with _FORTIFY_SOURCE: they end a program whose
  * buffer is too small */
 extern char *__realpath_chk(const char *path, char *resolved, size_t room);
@@ -101,14 +103,21 @@ static void path_adopt_list(struct dirent ***list, int n,
   *list = blocks;
 }
 
+/* Before it has asked the filter of any entry: it has no directory. */
+static bool path_scanned(int n)
+{
+  return n >= 0 || errno == ENOMEM;
+}
+
 int gcx_redirect_scandir(const char *dir, struct dirent ***ret_list,
                          gcx__redirect_filter_fn filter,
                          gcx__redirect_order_fn order)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
   struct dirent **list = NULL;
-  int n = scandir(dir, &list, filter, order);
+  int n;
 
+  GCX__WITH_ROOM(n, scandir(dir, &list, filter, order), path_scanned(n));
   if (n >= 0) {
     path_adopt_list(&list, n, &start);
     *ret_list = list;
@@ -123,8 +132,10 @@ int gcx_redirect_scandirat(int dirfd, const char *dir,
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
   struct dirent **list = NULL;
-  int n = scandirat(dirfd, dir, &list, filter, order);
+  int n;
 
+  GCX__WITH_ROOM(n, scandirat(dirfd, dir, &list, filter, order),
+                 path_scanned(n));
   if (n >= 0) {
     path_adopt_list(&list, n, &start);
     *ret_list = list;

@@ -8,6 +8,9 @@
  */
 #include "redirect.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "exhaust.h"
 #include "fd.h"
 #include "stream.h"
@@ -35,18 +38,36 @@ FILE *gcx_redirect_fopen(const char *path, const char *mode)
 FILE *gcx_redirect_fdopen(int fd, const char *mode)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
+  FILE *f;
 
-  return stream_opened(fdopen(fd, mode), GCX_STREAM_FILE, &start);
+  GCX__WITH_ROOM(f, fdopen(fd, mode), f != NULL);
+  return stream_opened(f, GCX_STREAM_FILE, &start);
 }
 
-/* The stream is the same afterwards, or closed. */
+/* freopen() can't be tried twice: when it fails it has closed the stream. glibc's
+ * opens the new file while the old one is still open: is there room for it? */
+static void stream_ensure_room(void)
+{
+  int fd;
+
+  GCX__WITH_ROOM(fd, open("/", O_PATH | O_CLOEXEC), fd >= 0);
+  if (fd >= 0)
+    (void)close(fd);
+}
+
+/* The stream is the same afterwards, with the same number; or its descriptor is
+ * closed, and what is left of it no longer followed. */
 FILE *gcx_redirect_freopen(const char *path, const char *mode, FILE *f)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
+  int saved = errno;
   FILE *again;
 
-  if (f != NULL)
+  if (f != NULL) {
+    stream_ensure_room();
     (void)gcx__stream_closing(f, fileno(f), &start);
+  }
+  errno = saved;
   again = freopen(path, mode, f);
   return again == NULL || fileno(again) <= 2
              ? again
@@ -133,8 +154,10 @@ DIR *gcx_redirect_opendir(const char *path)
 DIR *gcx_redirect_fdopendir(int fd)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
+  DIR *d;
 
-  return stream_opened_dir(fdopendir(fd), &start);
+  GCX__WITH_ROOM(d, fdopendir(fd), d != NULL);
+  return stream_opened_dir(d, &start);
 }
 
 int gcx_redirect_closedir(DIR *d)

@@ -326,6 +326,7 @@ static const struct gcx_type map_type =
 /* False and errno. */
 static bool map_fill(struct gcx_map *m, int fd, bool writable)
 {
+  int access = writable ? PROT_READ | PROT_WRITE : PROT_READ;
   struct stat st;
   void *start;
 
@@ -333,9 +334,10 @@ static bool map_fill(struct gcx_map *m, int fd, bool writable)
     return false;
   if (st.st_size == 0)
     return true;
-  start = mmap(NULL, (size_t)st.st_size,
-               writable ? PROT_READ | PROT_WRITE : PROT_READ,
-               writable ? MAP_SHARED : MAP_PRIVATE, fd, 0);
+  GCX__WITH_ROOM(start,
+                 mmap(NULL, (size_t)st.st_size, access,
+                      writable ? MAP_SHARED : MAP_PRIVATE, fd, 0),
+                 start != MAP_FAILED);
   if (start == MAP_FAILED)
     return false;
   m->start = start;
