@@ -68,8 +68,13 @@ static NOINLINE int lose(int n)
 {
   int opened = 0;
 
-  while (opened < n && fopen(it, "r") != NULL) /* LOST HERE */
+  while (opened < n) {
+    FILE *f = fopen(it, "r"); /* LOST HERE */
+
+    if (f == NULL)
+      break;
     opened++;
+  }
   return opened;
 }
 
