@@ -36,17 +36,10 @@
 #include "termination.h"
 #include "thread.h"
 #include "trace.h"
-#include "unwind.h"
 #include "weak.h"
 
 static pthread_once_t gcx_once = PTHREAD_ONCE_INIT;
 static bool gcx_started;
-
-static void gcx_thread_enter(struct gcx__thread *t)
-{
-  (void)t;
-  gcx__unwind_prime();
-}
 
 static void gcx_thread_leave(struct gcx__thread *t)
 {
@@ -57,7 +50,6 @@ static void gcx_thread_leave(struct gcx__thread *t)
 }
 
 static const struct gcx__thread_hooks gcx_thread_hooks = {
-  .enter = gcx_thread_enter,
   .leave = gcx_thread_leave,
 };
 

@@ -12,7 +12,7 @@
  * pointer where one steps; unw_backtrace() tells none, so there the return
  * address must occur once only, else the walk is stepped (a site of
  * gcx_dispose() can be on the stack twice, when a dispose function led back to
- * it).
+ * it). The first few walks of a thread are stepped, too.
  *
  * No locks of gcx. libunwind takes its own, with all signals blocked (masks), and that
  * of ld.so: not to be called inside ld.so nor while it may be stopped. errno is
@@ -271,6 +271,28 @@ static size_t unwind_by_cursor(const struct gcx__frame *start,
   return n;
 }
 
+/* unw_backtrace() keeps half a MiB for each thread and writes to all of it when it
+ * is first called: more than a few walks frame by frame cost. Most threads never
+ * need more, since their stacks are walked by rules (rules.h). */
+#define UNWIND_STEPPED 8
+
+static __thread uint32_t unwind_stepped
+    __attribute__((tls_model("initial-exec")));
+
+void gcx__unwind_prime(void)
+{
+  unwind_stepped = UNWIND_STEPPED;
+}
+
+static bool unwind_may_be_fast(bool careful)
+{
+  if (!careful && unwind_stepped < UNWIND_STEPPED) {
+    unwind_stepped++;
+    return false;
+  }
+  return !careful;
+}
+
 size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
                    size_t max, bool careful)
 {
@@ -278,7 +300,7 @@ size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
   size_t n = 0;
 
   max = GCX_MIN(max, (size_t)UNWIND_MAX);
-  if (!careful) {
+  if (unwind_may_be_fast(careful)) {
     cancel = gate_enter();
     n = unwind_fast(start, ret_pcs, max);
     gate_leave(cancel);
@@ -354,17 +376,6 @@ bool gcx__unwind_is_own_code(uintptr_t pc)
          unwind.dlfo_map_start != own.dlfo_map_start &&
          pc >= (uintptr_t)unwind.dlfo_map_start &&
          pc < (uintptr_t)unwind.dlfo_map_end;
-}
-
-void gcx__unwind_prime(void)
-{
-  void *pcs[4];
-  int saved = errno, cancel;
-
-  cancel = gate_enter();
-  (void)unw_backtrace(pcs, GCX_ARRAY_LENGTH(pcs));
-  gate_leave(cancel);
-  errno = saved;
 }
 
 /* -------------------------------------------------------------------- exit */

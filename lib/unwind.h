@@ -32,7 +32,8 @@ struct gcx__frame {
 
 /* Return addresses from @start's outwards (pcs[0] == start->pc), at most @max,
  * complete and slow; 0 if there is no stack to be had. After a library was
- * closed (@careful) unw_backtrace() is wrong and each frame is stepped. */
+ * closed (@careful) unw_backtrace() is wrong and each frame is stepped, as in the
+ * first few walks of a thread. */
 size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
                    size_t max, bool careful);
 
@@ -54,7 +55,8 @@ size_t gcx__unwind_steps(const struct gcx__frame *start,
 extern __thread bool gcx__unwind_masked GCX_HIDDEN
     __attribute__((tls_model("initial-exec")));
 
-/* First unwind of a thread allocates inside libunwind: do it now. */
+/* The calling thread is going to unwind often: by unw_backtrace() from now on, which
+ * needs half a MiB for it. Others come to that by themselves. */
 void gcx__unwind_prime(void);
 
 /* Is @pc libunwind's? Then it called, with a lock of its own held. Any time. */
