@@ -36,7 +36,9 @@ static uint32_t bdw_starter; /* who is in gcx__bdw_init() */
 /* ---- start */
 
 /* bdwgc takes the thread that initialises it for the main one, whose stack it
- * thinks it knows. */
+ * thinks it knows, or reads all mappings to find. And it would collect, with
+ * nothing in its heap yet, to learn which addresses small numbers look like: there
+ * are too many addresses for that to matter. */
 static void bdw_start_collector(void)
 {
   struct gcx__thread *self = gcx__thread_self();
@@ -44,7 +46,8 @@ static void bdw_start_collector(void)
   if (GC_is_init_called())
     return;
   GC_set_all_interior_pointers(1);
-  if (self != NULL && !self->is_main && self->stack_high != 0) {
+  GC_set_dont_precollect(1);
+  if (self != NULL && self->stack_high != 0) {
     struct GC_stack_base base = { .mem_base = (void *)self->stack_high };
     GC_set_stackbottom(NULL, &base);
   }
