@@ -6,8 +6,10 @@
  */
 #include "bdw-gc.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "options.h"
 #include "platform.h"
@@ -18,6 +20,7 @@
 #define BDW_INITIAL_BYTES ((size_t)8 << 20)
 
 #define BDW_CLEAR_BYTES ((size_t)64 << 10)
+#define BDW_PAGE_MIN ((size_t)4 << 10)
 #define BDW_CLEAR_MARGIN \
   ((size_t)16 << 10) /* left alone above the stack's end */
 
@@ -291,12 +294,32 @@ void gcx__bdw_altstack(void *stack, size_t stack_bytes, void *alt,
   GC_register_altstack(stack, stack_bytes, alt, alt_bytes);
 }
 
+/* Only pages that are there: to write to the others would make them. (One that was
+ * swapped out is not wiped.) */
+static GCX_NOINLINE void bdw_wipe(char *from, char *to)
+{
+  unsigned char there[BDW_CLEAR_BYTES / BDW_PAGE_MIN + 2];
+  size_t page = gcx__page_bytes();
+  char *low = from - (uintptr_t)from % page;
+  size_t pages = ((size_t)(to - low) + page - 1) / page;
+  int saved = errno;
+  bool known = pages <= sizeof(there) && mincore(low, pages * page, there) == 0;
+
+  errno = saved;
+  for (size_t i = 0; i < pages; i++) {
+    char *end = GCX_MIN(low + page, to);
+    if (!known || (there[i] & 1) != 0)
+      memset(from, 0, (size_t)(end - from));
+    from = low = end;
+  }
+}
+
 /* In a function of its own, so that what it wipes lies below its caller. */
 static GCX_NOINLINE void bdw_wipe_below(size_t bytes)
 {
   char *dead = __builtin_alloca(bytes);
 
-  memset(dead, 0, bytes);
+  bdw_wipe(dead, dead + bytes);
   GCX_KEEP(dead);
 }
 
