@@ -43,7 +43,7 @@
 #define THREAD_MAIN_STACK_MAX ((uintptr_t)1 << 30)
 
 /* Keys of thread-specific data below gcx's own. */
-#define THREAD_KEYS_TAKEN 256
+#define THREAD_KEYS_TAKEN 64
 
 __thread struct gcx__thread *gcx__thread_current
     __attribute__((tls_model("initial-exec")));
