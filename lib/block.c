@@ -158,7 +158,8 @@ static GCX_NOINLINE void block_queue_slowly(struct gcx__thread *t,
   size_t granules = cell / GCX__CELL_GRANULE;
   struct gcx__freed_ring *ring;
 
-  if (gcx__opt.free_keeps || t == NULL || gcx__record_is_inherited(number))
+  if (gcx__opt.free_keeps || t == NULL || t->critical ||
+      gcx__record_is_inherited(number))
     return; /* left to the collector */
   block_forget(p, cell);
   if (granules >= GCX__CELLS_CLASSES) {

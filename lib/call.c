@@ -4,8 +4,8 @@
  *
  * While it runs, the thread's entry says of which object: for who uses an object
  * that was finalized before it, for a crash (crash.c), and for who watches how
- * long it takes (watch.c). In a critical one the thread has no record numbers, so
- * that an allocation takes the slow path and is noticed (object.c).
+ * long it takes (watch.c). In a critical one the thread has no record numbers and no
+ * freed blocks, so that an allocation takes the slow path and is noticed (object.c).
  *
  * A finalizer is to return. One that is left by longjmp, pthread_exit,
  * cancellation or an exception is reported; under misuse=report its object counts
@@ -18,6 +18,7 @@
 
 #include "cells.h"
 #include "crash.h"
+#include "freed.h"
 #include "left.h"
 #include "misuse.h"
 #include "options.h"
@@ -45,6 +46,7 @@ static void call_enter(struct call_frame *f)
   t->finalizing_from = gcx__opt.slow_finalizer_ms != 0 ? gcx__now_ms() : 0;
   if ((gcx__record_state(f->number) & GCX_FLAG_CRITICAL) != 0) {
     gcx__cells_give_numbers(t);
+    gcx__freed_drop(t);
     t->critical = true;
   }
   __atomic_store_n(&t->finalizing, f->number, __ATOMIC_RELEASE);

@@ -70,8 +70,9 @@ struct gcx__freed_ring *gcx__freed_ring(struct gcx__thread *t, size_t granules);
  * is 0, with @number 0 from the second time on. */
 uint32_t gcx__freed_swap(uint32_t number, size_t cell_bytes, void **ret_object);
 
-/* The thread ends, or has vanished in a fork, or is the only one of a child: what
- * it has freed is left to the collector. */
+/* The thread ends, or has vanished in a fork, or is the only one of a child, or
+ * begins a critical finalizer, which is to be given nothing: what it has freed is
+ * left to the collector. */
 void gcx__freed_drop(struct gcx__thread *t);
 void gcx__freed_after_fork(void); /* the large ones */
 

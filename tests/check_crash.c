@@ -325,6 +325,19 @@ static void copies(void *obj)
   gcx_dispose(gcx_strdup("text"));
 }
 
+static void makes_managed(void *obj)
+{
+  (void)obj;
+  returned++;
+  GCX_KEEP(gcx_alloc_managed(100));
+}
+
+static void makes_reference(void *obj)
+{
+  returned++;
+  gcx_dispose(gcx_weak_create(obj, GCX_WEAK_LONG));
+}
+
 static void disposes_only(void *obj)
 {
   struct critical *c = obj;
@@ -340,7 +353,12 @@ static const struct gcx_type critical_types[] = {
                 NULL, resizes, NULL),
   GCX_TYPE_INIT("strdup", sizeof(struct critical), GCX_TYPE_CRITICAL, NULL,
                 NULL, copies, NULL),
+  GCX_TYPE_INIT("managed", sizeof(struct critical), GCX_TYPE_CRITICAL, NULL,
+                NULL, makes_managed, NULL),
+  GCX_TYPE_INIT("weak", sizeof(struct critical), GCX_TYPE_CRITICAL, NULL, NULL,
+                makes_reference, NULL),
 };
+#define CRITICAL ((int)GCX_ARRAY_LENGTH(critical_types))
 
 START_TEST(test_critical_alloc_is_fatal)
   {
@@ -607,7 +625,7 @@ static Suite *crash_suite(void)
   tcase_add_test(tc, test_jumping_out_is_fatal);
   tcase_add_test(tc, test_jumping_out_is_reported);
   tcase_add_test(tc, test_jumping_inside_is_fine);
-  tcase_add_loop_test(tc, test_critical_alloc_is_fatal, 0, 3);
+  tcase_add_loop_test(tc, test_critical_alloc_is_fatal, 0, CRITICAL);
   tcase_add_test(tc, test_critical_alloc_reported);
   tcase_add_loop_test(tc, test_what_is_allowed, 0, 2);
   tcase_add_test(tc, test_using_what_was_finalized);
