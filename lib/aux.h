@@ -25,6 +25,7 @@ struct gcx__aux {
   struct gcx__touch *touches; /* ring of GCX__REPORT_TOUCHES, or NULL */
   uint32_t touch_count;       /* ever made */
   uint32_t next_free;
+  uint32_t judged; /* what gcx__owner_ends_it() found in a stop, owner.c */
 };
 
 extern struct gcx__lock gcx__aux_lock; /* GCX_RANK_OWNERS */

@@ -20,6 +20,7 @@
 #include "object.h"
 #include "options.h"
 #include "order.h"
+#include "owner.h"
 #include "record.h"
 #include "report.h"
 #include "type.h"
@@ -188,18 +189,6 @@ static void finding_report(const struct gcx__batch *b, struct gcx__lost *lost,
 
 /* ---- leak=dispose */
 
-static bool finding_has_owner(uint32_t number)
-{
-  const struct gcx__aux *a;
-  bool owned;
-
-  gcx__lock(&gcx__aux_lock);
-  a = gcx__aux_of(number);
-  owned = a != NULL && a->owner != 0;
-  gcx__unlock(&gcx__aux_lock);
-  return owned;
-}
-
 bool (*gcx__finding_on_lent)(uint32_t number);
 
 static __thread bool finding_disposing
@@ -245,13 +234,27 @@ static void finding_sort(const struct gcx__lost *lost, size_t n,
     }
 }
 
-/* What refers before what it refers to; an owned object by its owner, or, if that
- * is not lost but has ended otherwise, after all others, as its owner would have
- * disposed it. */
+/* Those of them whose owners are not lost, but have ended otherwise, in the order in
+ * which the owners would have disposed them. @memory: as many numbers. */
+static void finding_dispose_heirs(uint32_t *numbers, size_t n, uint32_t *memory)
+{
+  size_t heirs = 0;
+
+  for (size_t i = 0; i < n; i++)
+    if (gcx__owner_heir(numbers[i]) == GCX_HEIR_OF_OTHER)
+      memory[heirs++] = numbers[i];
+  gcx__order_by_owner(memory, heirs, memory + n);
+  for (size_t i = 0; i < heirs; i++)
+    finding_dispose_one(memory[n + i]);
+}
+
+/* What refers before what it refers to; an owned object by its owner. Heirs come
+ * together, when it is the turn of the first. What is left are rings of owners. */
 static void finding_dispose(const struct gcx__lost *lost, size_t n)
 {
-  size_t bytes = 2 * n * sizeof(uint32_t), owned = 0;
+  size_t bytes = 3 * n * sizeof(uint32_t), owned = 0;
   uint32_t *numbers = gcx__vm_map(bytes);
+  bool heirs_ended = false;
 
   if (numbers == NULL) {
     for (size_t i = 0; i < n; i++)
@@ -259,11 +262,18 @@ static void finding_dispose(const struct gcx__lost *lost, size_t n)
     return;
   }
   finding_sort(lost, n, numbers);
-  for (size_t i = 0; i < n; i++)
-    if (finding_has_owner(numbers[i]))
-      numbers[owned++] = numbers[i];
-    else
+  for (size_t i = 0; i < n; i++) {
+    enum gcx__heir heir = gcx__owner_heir(numbers[i]);
+
+    if (heir == GCX_HEIR_OF_OTHER && !heirs_ended) {
+      finding_dispose_heirs(numbers + i, n - i, numbers + n);
+      heirs_ended = true;
+    } else if (heir == GCX_HEIR_FREE) {
       finding_dispose_one(numbers[i]);
+    } else {
+      numbers[owned++] = numbers[i];
+    }
+  }
   gcx__order_by_owner(numbers, owned, numbers + n);
   for (size_t i = 0; i < owned; i++)
     finding_dispose_one(numbers[n + i]);

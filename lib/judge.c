@@ -15,6 +15,10 @@
  * Listing and keeping are two passes, since keeping marks: an object that only a
  * lost one reaches is itself lost, and would be overlooked. Two arrays hold the
  * four lists, filled from both ends; a record is on one of them at most.
+ *
+ * Under leak=dispose a tree of owners ends in the order of its disposal: what will
+ * be disposed by its owner is not finalized before, and an owner that goes without
+ * being disposed stays until what it owned has been.
  */
 #include "judge.h"
 
@@ -25,6 +29,7 @@
 #include "crew.h"
 #include "object.h"
 #include "options.h"
+#include "owner.h"
 #include "record.h"
 
 static struct gcx__numbers judge_rest; /* corpses at the end */
@@ -41,12 +46,14 @@ static size_t judge_garbage_begin; /* in the marker's queue */
 static size_t judge_garbage_end;
 static size_t judge_listed;
 static uint32_t judge_dead_canaries;
+static uint32_t judge_stop; /* counts them */
 
 bool gcx__judge_reserve(void)
 {
   bool rest = gcx__numbers_reserve(&judge_rest);
   bool lost = gcx__numbers_reserve(&judge_lost);
 
+  judge_stop++;
   (void)gcx__numbers_reserve(&judge_found); /* can do without */
   judge_corpses = judge_finalizable = judge_late = 0;
   judge_garbage_begin = judge_garbage_end = 0;
@@ -90,6 +97,23 @@ static bool judge_is_owed(uint32_t number, uint32_t state)
 
   return judge_is_live(number, state) && (state & exempt) == 0 &&
          gcx__opt.leak != GCX_LEAK_OFF;
+}
+
+/* Will it be disposed, as what has no finalizer? */
+static bool judge_is_disposed(uint32_t number)
+{
+  uint32_t state = gcx__record_fate(number)->state;
+
+  return judge_is_owed(number, state) && !judge_is_finalizable(number, state);
+}
+
+/* An owner is unmarked if what it owns is. If it will be disposed, it disposes
+ * what it owns: a finalizer of that would run first, and, if it leads back, hold
+ * the owner up. */
+static bool judge_ends_with_owner(uint32_t number, uint32_t state)
+{
+  return (state & GCX_FLAG_AUX) != 0 && gcx__opt.leak == GCX_LEAK_DISPOSE &&
+         gcx__owner_ends_it(number, judge_stop, judge_is_disposed);
 }
 
 /* Does it wait for the finalizer thread, to be finalized or disposed? */
@@ -173,7 +197,8 @@ void gcx__judge_keep_undisposed(struct gcx__marker *m)
 /* False: it goes, unless something that stays reaches it. */
 static bool judge_put_aside(uint32_t number, uint32_t state)
 {
-  if (judge_is_finalizable(number, state))
+  if (judge_is_finalizable(number, state) &&
+      !judge_ends_with_owner(number, state))
     judge_lost.at[judge_lost.capacity - ++judge_finalizable] = number;
   else if (judge_is_owed(number, state))
     judge_lost.at[judge_lost.count++] = number;
@@ -353,6 +378,23 @@ bool gcx__judge_will_be_lost(const void *object)
 
 /* ---- the end of a stop */
 
+/* Its order is that in which what it owned will be disposed: it stays until then,
+ * though nothing that it refers to does. */
+static GCX_NOINLINE bool judge_has_heirs(uint32_t number)
+{
+  if (gcx__opt.leak != GCX_LEAK_DISPOSE ||
+      !gcx__owner_has(number, GCX_STATE_LOST))
+    return false;
+  gcx__bdw_set_mark(gcx__record_object(number));
+  return true;
+}
+
+static inline bool judge_stays(uint32_t number)
+{
+  return GCX_UNLIKELY((gcx__record_fate(number)->state & GCX_FLAG_AUX) != 0) &&
+         judge_has_heirs(number);
+}
+
 static GCX_NOINLINE void judge_drop_extras(uint32_t number, uint32_t state)
 {
   if ((state & GCX_FLAG_CANARY) != 0)
@@ -390,7 +432,7 @@ void gcx__judge_drop_rest(const struct gcx__marker *m)
 
   judge_garbage_end = m->marked;
   for (size_t i = judge_rest.count; i-- > 0;)
-    if (!kept || !judge_is_marked(rest[i]))
+    if (!kept || !(judge_is_marked(rest[i]) || judge_stays(rest[i])))
       judge_drop(rest[i], &chain);
   gcx__record_freed_stopped = chain;
 }

@@ -119,6 +119,22 @@ void gcx_dispose_owned(void *owner)
   GCX_KEEP(owner);
 }
 
+enum gcx__heir gcx__owner_heir(uint32_t number)
+{
+  const struct gcx__aux *a;
+  uint32_t owner;
+
+  gcx__lock(&gcx__aux_lock);
+  a = gcx__aux_of(number);
+  owner = a != NULL ? a->owner : 0;
+  gcx__unlock(&gcx__aux_lock);
+  if (owner == 0)
+    return GCX_HEIR_FREE;
+  return (gcx__record_state(owner) & GCX_STATE_MASK) == GCX_STATE_LOST
+             ? GCX_HEIR_OF_LOST
+             : GCX_HEIR_OF_OTHER;
+}
+
 /* ---- the collection's view; stopped */
 
 static void owner_mark_children(struct gcx__marker *m, const struct gcx__aux *a)
@@ -138,6 +154,66 @@ static void owner_mark_children(struct gcx__marker *m, const struct gcx__aux *a)
 bool gcx__owner_any(void)
 {
   return gcx__aux_at(1) != NULL;
+}
+
+/* What was found is noted for every owner on the way, for those that come by
+ * later; while the way is walked it says no, which ends a ring. */
+static uint32_t owner_verdict(uint32_t stop, bool ends)
+{
+  return stop << 1 | (ends ? 1 : 0);
+}
+
+static bool owner_walk_up(uint32_t from, uint32_t stop,
+                          bool (*ends)(uint32_t owner), uint32_t *ret_last)
+{
+  uint32_t at = from;
+
+  for (;;) {
+    struct gcx__aux *a = gcx__aux_of(at);
+
+    *ret_last = at;
+    if (a != NULL && a->judged >> 1 == (stop & (UINT32_MAX >> 1)))
+      return (a->judged & 1) != 0;
+    if (ends(at))
+      return true;
+    if (a == NULL || a->owner == 0)
+      return false;
+    a->judged = owner_verdict(stop, false);
+    at = a->owner;
+  }
+}
+
+bool gcx__owner_ends_it(uint32_t number, uint32_t stop,
+                        bool (*ends)(uint32_t owner))
+{
+  const struct gcx__aux *a = gcx__aux_of(number);
+  uint32_t at = a != NULL ? a->owner : 0, last;
+  bool found;
+
+  if (at == 0)
+    return false;
+  found = owner_walk_up(at, stop, ends, &last);
+  while (found && at != last) {
+    struct gcx__aux *o = gcx__aux_of(at);
+
+    o->judged = owner_verdict(stop, true);
+    at = o->owner;
+  }
+  return found;
+}
+
+bool gcx__owner_has(uint32_t number, enum gcx__state state)
+{
+  const struct gcx__aux *a = gcx__aux_of(number);
+
+  for (uint32_t child = a != NULL ? a->first_child : 0; child != 0;) {
+    const struct gcx__aux *c = gcx__aux_of(child);
+
+    if ((gcx__record_state(child) & GCX_STATE_MASK) == state)
+      return true;
+    child = c != NULL ? c->next_sibling : 0;
+  }
+  return false;
 }
 
 void gcx__owner_edges(struct gcx__marker *m, void *base)

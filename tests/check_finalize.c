@@ -123,7 +123,7 @@ START_TEST(test_decision_table)
   {
     int column = _i % COLUMNS, row = _i / COLUMNS;
     enum outcome outcome = table[row][column];
-    size_t found = 0;
+    size_t found = 0, before = gcx__record_count();
 
     gcx__opt.leak = rows[row];
     if (rows[row] == GCX_LEAK_ABORT && outcome == REPORTED) {
@@ -145,6 +145,48 @@ START_TEST(test_decision_table)
                                                                          : 0);
     ck_assert_int_eq(broken, 0);
     ck_assert_int_eq(elsewhere, 0);
+    /* what was reported stays for ever, all else is collected in the end */
+    if (outcome == REPORTED)
+      ck_assert_uint_ge(gcx__record_count(), before + ENOUGH);
+    else
+      ck_assert_uint_le(gcx__record_count(), before + N / 10);
+  }
+END_TEST
+
+/* ---- what the process says and how it ends, cell by cell */
+
+static void loses_and_exits(void *arg)
+{
+  const int *column = arg;
+
+  lose(*column, 100);
+  settle();
+  exit(0);
+}
+
+static int status_of(enum gcx__leak leak, enum outcome outcome)
+{
+  return leak == GCX_LEAK_EXIT && outcome == REPORTED ? 23 : 0;
+}
+
+START_TEST(test_exit_status)
+  {
+    int column = _i % COLUMNS, row = _i / COLUMNS;
+    enum outcome outcome = table[row][column];
+    const struct death *d;
+
+    gcx__opt.leak = rows[row];
+    gcx__opt.exitcode = 23;
+    if (rows[row] == GCX_LEAK_ABORT && outcome == REPORTED) {
+      (void)death_demand_abort(loses_and_exits, &column, "GCX-LEAK");
+      return;
+    }
+    d = death_demand_exit(loses_and_exits, &column,
+                          status_of(rows[row], outcome));
+    if (outcome == REPORTED)
+      ck_assert_ptr_nonnull(strstr(d->err, "gcx: GCX-LEAK: "));
+    else
+      ck_assert_str_eq(d->err, "");
   }
 END_TEST
 
@@ -503,6 +545,7 @@ static Suite *finalize_suite(void)
   tcase_set_timeout(tc, 120);
   tcase_add_checked_fixture(tc, setup, finalizable_teardown);
   tcase_add_loop_test(tc, test_decision_table, 0, ROWS * COLUMNS);
+  tcase_add_loop_test(tc, test_exit_status, 0, ROWS * COLUMNS);
   tcase_add_loop_test(tc, test_finalizers_off, 0, ROWS * COLUMNS);
   tcase_add_test(tc, test_cycles_are_finalized);
   tcase_add_test(tc, test_what_a_pending_finalizer_reaches_is_not_lost);
