@@ -114,10 +114,10 @@ static void gcx_on_refill(void)
 }
 
 /* Whoever knows the object: see object.h. */
-static void gcx_follow(void *old, void *now)
+static void gcx_follow(uint32_t number, void *old, void *now)
 {
   gcx__weak_follow(old, now);
-  gcx__table_follow(old, now);
+  gcx__table_follow(number, old, now);
 }
 
 /* bdwgc and the C library read files on the way: not to be cancelled there. */

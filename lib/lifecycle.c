@@ -167,8 +167,9 @@ static inline bool lifecycle_dispose_simply(void *p,
   __asm__("" : "+r"(f)); /* kept, not computed anew */
   state = __atomic_load_n(&f->state, __ATOMIC_ACQUIRE);
   if (GCX_UNLIKELY(gcx__record_in(chunk, number)->type != 0 ||
-                   (state & ~(goes ? harmless : harmless | GCX_FLAG_WEAK)) !=
-                       GCX_STATE_LIVE))
+                   (state & ~(goes ? harmless
+                                   : harmless | GCX_FLAG_WEAK |
+                                         GCX_STATE_TABLES)) != GCX_STATE_LIVE))
     return false;
   if (gcx__opt.leak != GCX_LEAK_OFF && !goes)
     site = gcx__trace_site(t, start);

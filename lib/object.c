@@ -26,7 +26,7 @@
 
 void (*gcx__object_on_refill)(void);
 void (*gcx__object_on_critical)(size_t bytes, const struct gcx__frame *start);
-void (*gcx__object_on_move)(void *old, void *now);
+void (*gcx__object_on_move)(uint32_t number, void *old, void *now);
 
 #define TRAILER sizeof(struct gcx__trailer)
 #define OBJECT_ZEROED 128 /* bytes of a cell that is cleared on the spot */
@@ -258,7 +258,7 @@ static inline void object_tell_weak(uint32_t number, void *old, void *now)
 {
   if (GCX_UNLIKELY((gcx__record_state(number) & GCX_FLAG_WEAK) != 0) &&
       gcx__object_on_move != NULL)
-    gcx__object_on_move(old, now);
+    gcx__object_on_move(number, old, now);
 }
 
 void gcx__object_leave_weak(uint32_t number, void *p)
@@ -270,7 +270,8 @@ void gcx__object_leave_weak(uint32_t number, void *p)
   object_tell_weak(number, p, NULL);
   do
     state = gcx__record_state(number);
-  while (!gcx__record_change(number, state, state & ~GCX_FLAG_WEAK));
+  while (!gcx__record_change(number, state,
+                             state & ~(GCX_FLAG_WEAK | GCX_STATE_TABLES)));
 }
 
 static inline void object_note_birth(struct gcx__thread *t,

@@ -159,7 +159,7 @@ bool gcx__object_reserve_bytes(uint32_t number, size_t bytes);
 /* The object that weak things know is at @now from here on, or, NULL, its memory
  * is about to go back: set by the level that has them. Called for objects with
  * GCX_FLAG_WEAK alone; no lock held. */
-extern void (*gcx__object_on_move)(void *old, void *now);
+extern void (*gcx__object_on_move)(uint32_t number, void *old, void *now);
 
 /* @p's next life has nothing to do with this one: weak things forget it now, and
  * their mark goes from its state word. */

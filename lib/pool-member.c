@@ -29,7 +29,7 @@ void gcx__pool_lend(struct gcx__pool *pool, uint32_t number, size_t bytes,
 {
   struct gcx__record *r = gcx__record_at(number);
   struct gcx__fate *f = gcx__record_fate(number);
-  uint32_t kept = f->state & (GCX_FLAG_AUX | GCX_FLAG_WEAK);
+  uint32_t kept = f->state & (GCX_FLAG_AUX | GCX_FLAG_WEAK | GCX_STATE_TABLES);
 
   gcx__object_set_birth(t, number, start);
   r->bytes = (uint32_t)bytes;

@@ -153,7 +153,7 @@ static inline void pool_lend_off(const struct gcx__pool *pool, uint32_t number,
   struct gcx__record_chunk *c = gcx__record_chunk_of(number);
   struct gcx__record *r = gcx__record_in(c, number);
   struct gcx__fate *f = gcx__record_fate_in(c, number);
-  uint32_t kept = f->state & (GCX_FLAG_AUX | GCX_FLAG_WEAK);
+  uint32_t kept = f->state & (GCX_FLAG_AUX | GCX_FLAG_WEAK | GCX_STATE_TABLES);
 
   r->site = 0;
   r->bytes = (uint32_t)bytes;
@@ -280,7 +280,8 @@ static inline bool pool_claim(uint32_t number, uint32_t state, uint32_t site)
 static inline bool pool_is_plain(const struct gcx_pool *p, uint32_t number,
                                  uint32_t state)
 {
-  const uint32_t harmless = GCX_FLAG_ATOMIC | GCX_FLAG_WEAK | GCX_FLAG_FALSE;
+  const uint32_t harmless =
+      GCX_FLAG_ATOMIC | GCX_FLAG_WEAK | GCX_STATE_TABLES | GCX_FLAG_FALSE;
 
   return !gcx__record_is_inherited(number) &&
          gcx__record_at(number)->type == p->type_number &&

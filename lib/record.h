@@ -40,6 +40,11 @@ enum gcx__state {
 #define GCX_FLAG_CLAIMED 262144u  /* in the hands of its pool's functions */
 /* Waits in its pool: nobody may use it; its return is in @link. */
 #define GCX_FLAG_IDLE 524288u
+/* The bits above: of which tables it is a key, or was. 0: of none; a place in
+ * table.c's list of tables by number; or several of these. */
+#define GCX_STATE_TABLES_SHIFT 20
+#define GCX_STATE_TABLES 0xfff00000u
+#define GCX_TABLES_SEVERAL 4095u
 
 struct gcx__record {
   uint32_t type;  /* gcx__type_at(); 0: none */

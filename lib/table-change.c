@@ -232,7 +232,7 @@ static GCX_NOINLINE int table_put_new(struct gcx__table *t, const void *key,
 {
   if (!gcx__thing_is_base(key))
     return -EINVAL;
-  (void)gcx__thing_know(key);
+  (void)gcx__thing_know_key(key, t->place);
   return table_append(t, GCX_HIDE(key), value);
 }
 

@@ -22,6 +22,12 @@ static struct gcx__table *table_free;  /* states */
 static struct gcx__table *table_ended; /* by gcx_dispose(), latest first */
 static struct gcx__table *table_dead;  /* chain made in stops */
 static size_t table_count;
+/* Tables by a number that goes round: the state words of their keys tell the
+ * place, and a key that moves or goes is looked up in the tables of that place
+ * alone. 0 is none. */
+static struct gcx__table *table_places[GCX_TABLES_SEVERAL];
+static uint32_t table_place_latest;
+static uint64_t table_followed;
 
 static int table_dispose(void *obj);
 
@@ -29,12 +35,32 @@ static const struct gcx_type table_type = GCX_TYPE_INIT(
     "gcx_table", sizeof(struct gcx_table), GCX_TYPE_OPTIONAL | GCX_TYPE_ATOMIC,
     NULL, table_dispose, NULL, NULL);
 
+/* ---- places; with table_lock */
+
+static void table_enter_locked(struct gcx__table *t)
+{
+  table_place_latest = table_place_latest % (GCX_TABLES_SEVERAL - 1) + 1;
+  t->place = (uint16_t)table_place_latest;
+  t->next_in_place = table_places[t->place];
+  table_places[t->place] = t;
+}
+
+static void table_leave_locked(const struct gcx__table *t)
+{
+  struct gcx__table **at = &table_places[t->place];
+
+  while (*at != t)
+    at = &(*at)->next_in_place;
+  *at = t->next_in_place;
+}
+
 /* ---- states */
 
 /* Those whose readers are gone; with table_lock. */
 static void table_reuse_locked(struct gcx__table *t)
 {
   gcx__link_remove(&t->link);
+  table_leave_locked(t);
   gcx__table_free_arrays(t);
   t->next_free = table_free;
   table_free = t;
@@ -94,6 +120,7 @@ void gcx__table_publish(struct gcx__table *t, void *self)
   __atomic_store_n(&t->self, GCX_HIDE(self), __ATOMIC_RELEASE);
   gcx__lock(&table_lock);
   gcx__link_add(&gcx__table_list, &t->link);
+  table_enter_locked(t);
   table_count++;
   gcx__unlock(&table_lock);
   GCX_KEEP(self);
@@ -254,13 +281,33 @@ static int table_dispose(void *obj)
 
 /* ---- objects that move or go; memory */
 
-void gcx__table_follow(void *old, void *now)
+static void table_follow_in_locked(struct gcx__table *t, void *old, void *now)
 {
-  gcx__lock(&table_lock);
+  table_followed++;
+  gcx__table_follow_in(t, old, now);
+}
+
+static void table_follow_in_all_locked(void *old, void *now)
+{
   for (struct gcx__link *l = gcx__table_list.next; l != &gcx__table_list;
        l = l->next)
-    gcx__table_follow_in(GCX_CONTAINER_OF(l, struct gcx__table, link), old,
-                         now);
+    table_follow_in_locked(GCX_CONTAINER_OF(l, struct gcx__table, link), old,
+                           now);
+}
+
+void gcx__table_follow(uint32_t number, void *old, void *now)
+{
+  uint32_t place = gcx__record_state(number) >> GCX_STATE_TABLES_SHIFT;
+
+  if (place == 0)
+    return;
+  gcx__lock(&table_lock);
+  if (place == GCX_TABLES_SEVERAL)
+    table_follow_in_all_locked(old, now);
+  else
+    for (struct gcx__table *t = table_places[place]; t != NULL;
+         t = t->next_in_place)
+      table_follow_in_locked(t, old, now);
   gcx__unlock(&table_lock);
 }
 
@@ -293,6 +340,11 @@ void gcx__table_after_fork(void)
 }
 
 /* ---- tests */
+
+uint64_t gcx__table_followed(void)
+{
+  return table_followed;
+}
 
 size_t gcx__table_tables(void)
 {

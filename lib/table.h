@@ -26,7 +26,9 @@ struct gcx__table {
   uintptr_t self;               /* hidden object; 0: it has ended */
   struct gcx__link link;        /* in the list of all tables */
   struct gcx__table *next_free;
-  uint64_t ended_in; /* epoch in which it ended */
+  struct gcx__table *next_in_place; /* in the list by number */
+  uint64_t ended_in;                /* epoch in which it ended */
+  uint16_t place;                   /* see GCX_STATE_TABLES */
   bool borrows;
   bool visited; /* ephemeron.c, in a stop */
 
@@ -132,13 +134,15 @@ struct gcx__ephemeron_work {
 /* Of the latest stop. */
 void gcx__ephemeron_last(struct gcx__ephemeron_work *ret_work);
 
-/* The object at @old is at @now from here on; NULL: its memory goes back. */
-void gcx__table_follow(void *old, void *now);
+/* The object of the record @number, at @old, is at @now from here on; NULL: its
+ * memory goes back. */
+void gcx__table_follow(uint32_t number, void *old, void *now);
 
 /* World running, after a collection: memory that nobody needs goes. */
 void gcx__table_trim(void);
 
 size_t gcx__table_tables(void);             /* tests: tables alive */
+uint64_t gcx__table_followed(void);         /* tests: looked at for that */
 void gcx__table_check(struct gcx_table *t); /* tests */
 
 #endif

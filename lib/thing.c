@@ -31,9 +31,19 @@ GCX_NOINLINE bool gcx__thing_refuse(const void *p, const char *function,
   return false;
 }
 
-bool gcx__thing_know(const void *base)
+/* @state with what is known from now on; @place 0: of no table. */
+static uint32_t thing_known(uint32_t state, uint32_t place)
 {
-  uint32_t number = gcx__object_recall(base), state;
+  uint32_t had = state >> GCX_STATE_TABLES_SHIFT;
+
+  if (place != 0 && had != 0 && had != place)
+    place = GCX_TABLES_SEVERAL;
+  return state | GCX_FLAG_WEAK | place << GCX_STATE_TABLES_SHIFT;
+}
+
+bool gcx__thing_know_key(const void *base, uint32_t place)
+{
+  uint32_t number = gcx__object_recall(base), state, known;
 
   if (number == 0)
     number = gcx__object_number(base);
@@ -41,8 +51,12 @@ bool gcx__thing_know(const void *base)
     return false;
   do {
     state = gcx__record_state(number);
-    if ((state & GCX_FLAG_WEAK) != 0)
-      return true;
-  } while (!gcx__record_change(number, state, state | GCX_FLAG_WEAK));
+    known = thing_known(state, place);
+  } while (known != state && !gcx__record_change(number, state, known));
   return true;
+}
+
+bool gcx__thing_know(const void *base)
+{
+  return gcx__thing_know_key(base, 0);
 }

@@ -59,6 +59,8 @@ static inline bool gcx__thing_is_base(const void *p)
 /* An object gets known to weak things: its moves and its end will be told
  * (gcx__object_on_move). True if it is gcx's. */
 bool gcx__thing_know(const void *base);
+/* The same for a key of a table: its place in the list by number. */
+bool gcx__thing_know_key(const void *base, uint32_t place);
 
 /* Stopped. Alive in this collection, so far? Any value may be asked: an object
  * of bdwgc's may have been freed by hand. */

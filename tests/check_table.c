@@ -806,6 +806,109 @@ START_TEST(test_follows_realloc)
   }
 END_TEST
 
+/* ---- the tables that are looked at for it */
+
+#define TABLES 1000
+
+static struct gcx_table *all_tables[TABLES];
+
+static void make_tables(void)
+{
+  for (int i = 0; i < TABLES; i++)
+    all_tables[i] = gcx_table_create(0);
+}
+
+/* A key in one of a thousand tables is looked up in that one. */
+START_TEST(test_a_key_that_goes_is_looked_up_in_its_table)
+  {
+    uint64_t before;
+
+    gcx__opt.quarantine = 0;
+    make_tables();
+    for (int i = 0; i < MANY; i++) {
+      keys[i] = gcx_alloc(32);
+      ck_assert_int_eq(
+          gcx_table_add(all_tables[i % TABLES], keys[i], value_new(NULL)), 0);
+    }
+    before = gcx__table_followed();
+    for (int i = 0; i < MANY; i++) {
+      if (i % 4 == 0)
+        keys[i] = gcx_realloc(keys[i], 2000);
+      gcx_dispose(keys[i]);
+    }
+    ck_assert_uint_eq(gcx__table_followed() - before, MANY + MANY / 4);
+    ck_assert_uint_eq(disposals(), MANY);
+    for (int i = 0; i < TABLES; i++)
+      ck_assert_uint_eq(gcx_table_count(all_tables[i]), 0);
+  }
+END_TEST
+
+static size_t entries_in_all(void)
+{
+  size_t n = 0;
+
+  for (int i = 0; i < TABLES; i++)
+    n += gcx_table_count(all_tables[i]);
+  return n;
+}
+
+/* A key of several tables is looked up in all there are, a target of weak
+ * references alone in none. */
+START_TEST(test_a_key_of_several_tables_goes_from_all)
+  {
+    uint64_t before;
+    void *key = gcx_alloc(32), *target = gcx_alloc(32);
+    struct gcx_weak *w = gcx_weak_create(target, GCX_WEAK_SHORT);
+
+    gcx__opt.quarantine = 0;
+    make_tables();
+    for (int i = 0; i < TABLES; i += 10)
+      ck_assert_int_eq(gcx_table_add(all_tables[i], key, value_new(NULL)), 0);
+    key = gcx_realloc(key, 3000);
+    for (int i = 0; i < TABLES; i++)
+      ck_assert_int_eq(gcx_table_find(all_tables[i], key, NULL), i % 10 == 0);
+    gcx_dispose(key);
+    ck_assert_uint_eq(entries_in_all(), 0);
+    ck_assert_uint_eq(disposals(), TABLES / 10);
+    before = gcx__table_followed();
+    gcx_dispose(target);
+    ck_assert_uint_eq(gcx__table_followed(), before);
+    ck_assert_ptr_null(gcx_weak_get(w));
+  }
+END_TEST
+
+/* Places are fewer than tables, and used again: no key is lost for that. Each key
+ * has one of the 12,000 dependents. */
+#define DEPENDENTS 12000
+
+static struct gcx_dependent *key_dependents[DEPENDENTS];
+static void *dependent_keys[DEPENDENTS];
+
+START_TEST(test_keys_of_more_tables_than_places)
+  {
+    size_t left = 0;
+
+    gcx__opt.quarantine = 0;
+    for (int round = 0; round < 2; round++) {
+      uint64_t before = gcx__table_followed();
+
+      for (int i = 0; i < DEPENDENTS; i++) {
+        dependent_keys[i] = gcx_alloc(32);
+        key_dependents[i] = gcx_dependent_create(dependent_keys[i], NULL);
+      }
+      for (int i = 0; i < DEPENDENTS; i++)
+        gcx_dispose(dependent_keys[i]);
+      for (int i = 0; i < DEPENDENTS; i++) {
+        left += gcx_dependent_get(key_dependents[i], NULL, NULL);
+        gcx_dispose(key_dependents[i]);
+      }
+      ck_assert_uint_eq(left, 0);
+      /* 3 tables a place, and those that ended and were not buried yet */
+      ck_assert_uint_le(gcx__table_followed() - before, 8 * DEPENDENTS);
+    }
+  }
+END_TEST
+
 /* ---- memory */
 
 START_TEST(test_memory_follows_the_entries)
@@ -1239,6 +1342,9 @@ static Suite *table_suite(void)
   tcase_add_test(c, test_a_reused_address_is_another_key);
   tcase_add_test(c, test_freed_key_disposes_its_value);
   tcase_add_test(c, test_follows_realloc);
+  tcase_add_test(c, test_a_key_that_goes_is_looked_up_in_its_table);
+  tcase_add_test(c, test_a_key_of_several_tables_goes_from_all);
+  tcase_add_test(c, test_keys_of_more_tables_than_places);
   tcase_add_loop_test(c, test_memory_follows_the_entries, 0, 2);
   tcase_add_test(c, test_churn);
   tcase_add_test(c, test_no_memory);
