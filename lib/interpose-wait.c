@@ -5,8 +5,8 @@
  * The collector stops threads by a signal. The kernel takes most calls up again
  * by itself, but not these: poll, select, epoll_wait and their kin
  * (interpose-ready.c), sleeps and semaphores with a time limit (-sleep.c), sockets
- * with one (-socket.c), System V queues and semaphores (-sysv.c). Each is called as it is. If it
- * fails with EINTR and only a collection can have been the cause, it is called
+ * with one (-socket.c, -file.c), System V queues and semaphores (-sysv.c). Each is
+ * called as it is. If it fails with EINTR and only a collection can have been the cause, it is called
  * again for the time that is left; after a handler of the program's the EINTR is
  * the program's.
  *

@@ -3,7 +3,7 @@
  * interpose-wait.h - a call that waits, and is taken up again after a collection
  *
  * For the files that stand in front of such calls (interpose-ready.c, -sleep.c,
- * -socket.c, -sysv.c). Not under AddressSanitizer, which has these functions
+ * -socket.c, -file.c, -sysv.c). Not under AddressSanitizer, which has these functions
  * itself.
  */
 #ifndef GCX_INTERPOSE_WAIT_H

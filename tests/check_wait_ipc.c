@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* check_wait_ipc.c - calls that wait for another process or thread: a collection
- * does not interrupt them, a signal of the program's own does */
-#include "collecting.h"
+/* check_wait_ipc.c - waits for System V queues and semaphores, and what needs no
+ * help: a collection does not interrupt them, a signal of the program's own does */
+#include "waiting.h"
 
 #include <fcntl.h>
 #include <mqueue.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
-
-#include "bdw.h"
-#include "platform.h"
 
 #if !defined(__SANITIZE_ADDRESS__) /* has these functions itself */
 
-#define WAIT_MS 20
-#define WAIT_NS ((uint64_t)WAIT_MS * 1000000)
-
 static const struct timespec short_time = { 0, (long)WAIT_NS };
-static const struct timeval short_limit = { 0, WAIT_MS * 1000 };
-static const struct timeval long_limit = { 3600, 0 };
 
 static void setup(void)
 {
@@ -43,172 +32,6 @@ static struct timespec soon(void)
 }
 
 /* ---- calls with a limit: 0 if the time passed, else what went wrong */
-
-/* A socket with a time limit that nothing comes from. */
-static int quiet_socket(int type, bool listens)
-{
-  const struct timeval limit = { 0, WAIT_MS * 1000 };
-  struct sockaddr_un name = { .sun_family = AF_UNIX }; /* it gets one */
-  int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-  ck_assert_int_ge(fd, 0);
-  ck_assert_int_eq(bind(fd, (const void *)&name, sizeof(sa_family_t)), 0);
-  ck_assert(!listens || listen(fd, 1) == 0);
-  ck_assert_int_eq(
-      setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-  return fd;
-}
-
-static int no_data(ssize_t result)
-{
-  return result == -1 && errno == EAGAIN ? 0 : errno;
-}
-
-static int by_recv(void)
-{
-  char byte;
-  int fd = quiet_socket(SOCK_DGRAM, false);
-  int result = no_data(recv(fd, &byte, 1, 0));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_recvfrom(void)
-{
-  char byte;
-  int fd = quiet_socket(SOCK_DGRAM, false);
-  int result = no_data(recvfrom(fd, &byte, 1, 0, NULL, NULL));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_recvmsg(void)
-{
-  char byte;
-  struct iovec to = { &byte, 1 };
-  struct msghdr m = { .msg_iov = &to, .msg_iovlen = 1 };
-  int fd = quiet_socket(SOCK_DGRAM, false);
-  int result = no_data(recvmsg(fd, &m, 0));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_accept(void)
-{
-  int fd = quiet_socket(SOCK_STREAM, true);
-  int result = no_data(accept(fd, NULL, NULL));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_accept4(void)
-{
-  int fd = quiet_socket(SOCK_STREAM, true);
-  int result = no_data(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
-
-  (void)close(fd);
-  return result;
-}
-
-/* One end of a pair that nobody reads, full. */
-static int full_socket(const struct timeval *limit)
-{
-  char block[4096] = { 0 };
-  int ends[2];
-
-  ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-  ck_assert_int_eq(
-      setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, limit, sizeof(*limit)), 0);
-  while (send(ends[0], block, sizeof(block), MSG_DONTWAIT) > 0)
-    ;
-  ck_assert_int_eq(errno, EAGAIN);
-  return ends[0]; /* the other stays open */
-}
-
-static int by_send(void)
-{
-  int fd = full_socket(&short_limit);
-  int result = no_data(send(fd, "x", 1, 0));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_sendto(void)
-{
-  int fd = full_socket(&short_limit);
-  int result = no_data(sendto(fd, "x", 1, 0, NULL, 0));
-
-  (void)close(fd);
-  return result;
-}
-
-static int by_sendmsg(void)
-{
-  char byte = 'x';
-  struct iovec from = { &byte, 1 };
-  struct msghdr m = { .msg_iov = &from, .msg_iovlen = 1 };
-  int fd = full_socket(&short_limit);
-  int result = no_data(sendmsg(fd, &m, 0));
-
-  (void)close(fd);
-  return result;
-}
-
-/* Connects to @server, which accepts nobody, until there is no room; errno of the
- * last. */
-static int connect_until_full(int server, const struct sockaddr *name,
-                              socklen_t bytes)
-{
-  int fds[64], n = 0, result = 0;
-
-  while (result == 0 && n < (int)GCX_ARRAY_LENGTH(fds)) {
-    int fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    fds[n++] = fd;
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &short_limit,
-                                sizeof(short_limit)),
-                     0);
-    result = connect(fd, name, bytes) == 0 ? 0 : errno;
-  }
-  while (n > 0)
-    (void)close(fds[--n]);
-  (void)close(server);
-  return result;
-}
-
-static int by_connect(void)
-{
-  struct sockaddr_un name = { .sun_family = AF_UNIX };
-  socklen_t bytes = sizeof(name);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-  ck_assert_int_eq(bind(fd, (const void *)&name, sizeof(sa_family_t)), 0);
-  ck_assert_int_eq(listen(fd, 0), 0);
-  ck_assert_int_eq(getsockname(fd, (void *)&name, &bytes), 0);
-  return connect_until_full(fd, (const void *)&name, bytes) == EAGAIN ? 0
-                                                                      : errno;
-}
-
-static int by_connect_tcp(void)
-{
-  struct sockaddr_in name = { .sin_family = AF_INET };
-  socklen_t bytes = sizeof(name);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ck_assert_int_eq(bind(fd, (const void *)&name, sizeof(name)), 0);
-  ck_assert_int_eq(listen(fd, 0), 0);
-  ck_assert_int_eq(getsockname(fd, (void *)&name, &bytes), 0);
-  return connect_until_full(fd, (const void *)&name, bytes) == EINPROGRESS
-             ? 0
-             : errno;
-}
 
 static int by_semtimedop(void)
 {
@@ -266,16 +89,6 @@ static const struct {
   const char *name;
   int (*wait)(void);
 } calls[] = {
-  { "recv", by_recv },
-  { "recvfrom", by_recvfrom },
-  { "recvmsg", by_recvmsg },
-  { "accept", by_accept },
-  { "accept4", by_accept4 },
-  { "send", by_send },
-  { "sendto", by_sendto },
-  { "sendmsg", by_sendmsg },
-  { "connect", by_connect },
-  { "connect, TCP", by_connect_tcp },
   { "semtimedop", by_semtimedop },
   { "mq_timedreceive", by_mq_timedreceive },
   { "pthread_cond_timedwait", by_cond_timedwait },
@@ -283,21 +96,7 @@ static const struct {
 
 START_TEST(test_a_collection_interrupts_nothing)
   {
-    pthread_t id = start_collecting();
-    uint32_t with_stops = 0;
-
-    for (int i = 0; i < 100 && with_stops < 2; i++) {
-      uint32_t stops = gcx__bdw_stops();
-      uint64_t begin = gcx__now_ns();
-      int error = calls[_i].wait();
-
-      ck_assert_msg(error == 0, "%s: %s", calls[_i].name, strerror(error));
-      /* not less than it was asked for, but for the clocks' grain */
-      ck_assert_uint_ge(gcx__now_ns() - begin, WAIT_NS - 5000000);
-      with_stops += gcx__bdw_stops() != stops;
-    }
-    stop_collecting(id);
-    ck_assert_uint_eq(with_stops, 2);
+    collections_interrupt_not(calls[_i].name, calls[_i].wait);
   }
 END_TEST
 
@@ -309,25 +108,6 @@ struct message {
 };
 
 static int queue, semaphores;
-static uint32_t seen; /* stops when the call was about to be made */
-static int calling;
-
-static void *end_wait(void *end)
-{
-  void (*const *fn)(void) = end;
-
-  while (__atomic_load_n(&calling, __ATOMIC_ACQUIRE) == 0 ||
-         gcx__bdw_stops() - __atomic_load_n(&seen, __ATOMIC_RELAXED) < 4)
-    (void)sched_yield();
-  (*fn)();
-  return NULL;
-}
-
-static void about_to_wait(void)
-{
-  __atomic_store_n(&seen, gcx__bdw_stops(), __ATOMIC_RELAXED);
-  __atomic_store_n(&calling, 1, __ATOMIC_RELEASE);
-}
 
 static int begin_msgrcv(void)
 {
@@ -380,10 +160,7 @@ static void end_semop(void)
   ck_assert_int_eq(semop(semaphores, &up, 1), 0);
 }
 
-static struct {
-  int (*begin)(void);
-  void (*end)(void);
-} endless[] = {
+static const struct endless endless[] = {
   { begin_msgrcv, end_msgrcv },
   { begin_msgsnd, end_msgsnd },
   { begin_semop, end_semop },
@@ -405,38 +182,13 @@ static void remove_ipc(void)
 
 START_TEST(test_a_collection_interrupts_no_endless_wait)
   {
-    pthread_t id, ender;
-    int result;
-
     make_ipc();
-    id = start_collecting();
-    ck_assert_int_eq(pthread_create(&ender, NULL, end_wait, &endless[_i].end),
-                     0);
-    result = endless[_i].begin();
-    ck_assert_int_eq(pthread_join(ender, NULL), 0);
-    stop_collecting(id);
+    collections_interrupt_no_endless(endless[_i]);
     remove_ipc();
-    ck_assert_msg(result == 0, "%s", strerror(result));
   }
 END_TEST
 
 /* ---- the program's own signals */
-
-static int long_by_recv(void)
-{
-  char byte;
-  int fd = quiet_socket(SOCK_DGRAM, false);
-
-  ck_assert_int_eq(
-      setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &long_limit, sizeof(long_limit)),
-      0);
-  return (int)recv(fd, &byte, 1, 0);
-}
-
-static int long_by_send(void)
-{
-  return (int)send(full_socket(&long_limit), "x", 1, 0);
-}
 
 static int forever_by_msgrcv(void)
 {
@@ -460,27 +212,14 @@ static int long_by_semtimedop(void)
   return semtimedop(semaphores, &down, 1, &hour);
 }
 
-static int (*const long_waits[])(void) = {
-  long_by_recv,     long_by_send,       forever_by_msgrcv,
-  forever_by_semop, long_by_semtimedop,
-};
+static int (*const long_waits[])(void) = { forever_by_msgrcv, forever_by_semop,
+                                           long_by_semtimedop };
 
-/* Collections and signals, both: the signal is the program's to see. */
 START_TEST(test_a_signal_interrupts)
   {
-    pthread_t id;
-
     make_ipc();
-    take_signal();
-    id = start_collecting();
-    for (int i = 0; i < 5; i++) {
-      errno = 0;
-      ck_assert_int_eq(long_waits[_i](), -1);
-      ck_assert_int_eq(errno, EINTR);
-    }
-    stop_collecting(id);
+    signals_interrupt(long_waits[_i]);
     remove_ipc();
-    ck_assert_int_gt(handled, 0);
   }
 END_TEST
 
