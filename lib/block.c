@@ -233,6 +233,8 @@ static inline bool block_end(struct gcx__thread *t, uint32_t number, void *p,
   if (GCX_UNLIKELY(
           !gcx__record_change(number, GCX_STATE_LIVE, GCX_STATE_DISPOSED)))
     return false;
+  if (GCX_LIKELY(t != NULL))
+    t->ended_blocks++;
   gcx__record_fate(number)->link = site;
   GCX_DELAY();
   block_queue(t, number, p, cell);

@@ -177,6 +177,7 @@ static inline bool lifecycle_dispose_simply(void *p,
   if (GCX_UNLIKELY(!gcx__record_change_in(
           f, state, (state & ~GCX_STATE_MASK) | GCX_STATE_DISPOSED)))
     return false;
+  t->ended_plain++;
   if (goes)
     gcx__object_free_plain(t->cells, number, state, p, cell);
   else

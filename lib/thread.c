@@ -64,12 +64,12 @@ static struct gcx__thread *thread_of(struct gcx__link *l)
   return GCX_CONTAINER_OF(l, struct gcx__thread, link);
 }
 
-/* Everything but the link, which the caller sets, and the generation. */
+/* Everything but the link, which the caller sets, and what is counted for ever. */
 static void thread_clear(struct gcx__thread *t)
 {
-  uint32_t generation = t->generation;
-
-  *t = (struct gcx__thread){ .generation = generation + 1 };
+  *t = (struct gcx__thread){ .generation = t->generation + 1,
+                             .ended_plain = t->ended_plain,
+                             .ended_blocks = t->ended_blocks };
   gcx__link_init(&t->link);
 }
 
@@ -338,6 +338,28 @@ struct gcx__thread *gcx__thread_first_free(void)
 struct gcx__thread *gcx__thread_next_free(struct gcx__thread *t)
 {
   return thread_after(&thread_free, &t->link);
+}
+
+static void thread_add_ended(const struct gcx__thread *t, uint64_t *plain,
+                             uint64_t *blocks)
+{
+  *plain += __atomic_load_n(&t->ended_plain, __ATOMIC_RELAXED);
+  *blocks += __atomic_load_n(&t->ended_blocks, __ATOMIC_RELAXED);
+}
+
+void gcx__thread_count_ended(uint64_t *ret_plain, uint64_t *ret_blocks)
+{
+  struct gcx__thread *t;
+  uint64_t plain = 0, blocks = 0;
+
+  gcx__thread_lock();
+  for (t = gcx__thread_first(); t != NULL; t = gcx__thread_next(t))
+    thread_add_ended(t, &plain, &blocks);
+  for (t = gcx__thread_first_free(); t != NULL; t = gcx__thread_next_free(t))
+    thread_add_ended(t, &plain, &blocks);
+  gcx__thread_unlock();
+  *ret_plain = plain;
+  *ret_blocks = blocks;
 }
 
 void gcx__thread_lock(void)

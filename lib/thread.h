@@ -62,6 +62,9 @@ struct gcx__thread {
   bool start_is_bdwgc;  /* the collector's own start routine: it registers */
   uint32_t exit_rounds; /* calls of our key's destructor so far */
   uint64_t reading;     /* epoch in which it began to read, 0: it does not */
+  /* Objects that threads of this entry have ended the quick way, ever. */
+  uint64_t ended_plain;
+  uint64_t ended_blocks;
 };
 
 /* Level 1 knows nothing of the collector: whoever does (interpose.c) sets these
@@ -110,6 +113,9 @@ void gcx__thread_unlock(void);
  * keeps stacks for reuse. World stopped. */
 struct gcx__thread *gcx__thread_first_free(void);
 struct gcx__thread *gcx__thread_next_free(struct gcx__thread *t);
+
+/* Of all entries: the sums of ended_plain and ended_blocks. */
+void gcx__thread_count_ended(uint64_t *ret_plain, uint64_t *ret_blocks);
 
 /* After fork, in the child, which must hold the lock: only the calling thread is
  * left. @drop (or NULL) is called for each entry that vanished, before the entry

@@ -42,6 +42,7 @@ struct type_counts {
   uint64_t count[2];
 };
 static struct type_counts *type_counts; /* of TYPES_MAX; NULL: no memory */
+static struct type_counts type_plain_counts;
 
 static uint32_t type_hash(const struct gcx_type *type)
 {
@@ -110,8 +111,9 @@ static uint32_t type_add_locked(const struct gcx_type *type)
   if (type_counts == NULL)
     __atomic_store_n(&type_counts, gcx__vm_map(TYPES_MAX * sizeof *type_counts),
                      __ATOMIC_RELEASE);
-  number = ++type_count;
+  number = type_count + 1;
   __atomic_store_n(&type_by_number[number], type, __ATOMIC_RELEASE);
+  __atomic_store_n(&type_count, number, __ATOMIC_RELEASE);
   type_insert(type_table, type, number);
   return number;
 }
@@ -145,21 +147,35 @@ uint32_t gcx__type_known(const struct gcx_type *type)
   return type_find(type);
 }
 
-void gcx__type_count_up(uint32_t number, enum gcx__type_count which)
+static struct type_counts *type_counts_of(uint32_t number)
 {
   struct type_counts *counts = __atomic_load_n(&type_counts, __ATOMIC_ACQUIRE);
 
-  if (counts != NULL && number != 0)
-    __atomic_fetch_add(&counts[number].count[which], 1, __ATOMIC_RELAXED);
+  if (number == 0)
+    return &type_plain_counts;
+  return counts != NULL ? &counts[number] : NULL;
+}
+
+void gcx__type_count_up(uint32_t number, enum gcx__type_count which)
+{
+  struct type_counts *counts = type_counts_of(number);
+
+  if (counts != NULL)
+    __atomic_fetch_add(&counts->count[which], 1, __ATOMIC_RELAXED);
 }
 
 uint64_t gcx__type_count(uint32_t number, enum gcx__type_count which)
 {
-  struct type_counts *counts = __atomic_load_n(&type_counts, __ATOMIC_ACQUIRE);
+  struct type_counts *counts = type_counts_of(number);
 
-  return counts == NULL
-             ? 0
-             : __atomic_load_n(&counts[number].count[which], __ATOMIC_RELAXED);
+  return counts != NULL
+             ? __atomic_load_n(&counts->count[which], __ATOMIC_RELAXED)
+             : 0;
+}
+
+uint32_t gcx__type_last(void)
+{
+  return __atomic_load_n(&type_count, __ATOMIC_ACQUIRE);
 }
 
 const struct gcx_type *gcx__type_at(uint32_t number)

@@ -21,7 +21,12 @@ extern const struct gcx_type gcx__type_block;
 /* The same, 0 if it was never used. */
 uint32_t gcx__type_known(const struct gcx_type *type);
 
-/* What happens to objects of a type, counted; @number 0: nothing is. */
+/* The highest number given so far. */
+uint32_t gcx__type_last(void);
+
+/* What happens to objects of a type, counted; @number 0: plain memory. Objects of
+ * plain memory, and blocks, that end the quick way are counted elsewhere:
+ * gcx__thread_count_ended(). */
 enum gcx__type_count { GCX_TYPE_COUNT_DISPOSED, GCX_TYPE_COUNT_ABANDONED };
 void gcx__type_count_up(uint32_t number, enum gcx__type_count which);
 uint64_t gcx__type_count(uint32_t number, enum gcx__type_count which);

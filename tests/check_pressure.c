@@ -2,10 +2,13 @@
 /* check_pressure.c - memory and handles that the collector does not see; stats */
 #include "objects.h"
 
+#include <fcntl.h>
+
 #include "aux.h"
 #include "bdw.h"
 #include "platform.h"
 #include "pressure.h"
+#include "redirect.h"
 #include "vm.h"
 #include "waits.h"
 
@@ -331,8 +334,127 @@ START_TEST(test_stats)
     ck_assert_uint_eq(t.disposed, 1);
     gcx_stats_read_type(&licence_type, &t); /* never used */
     ck_assert_uint_eq(t.live + t.disposed + t.abandoned, 0);
+    gcx_stats_read_type(NULL, &t); /* the other one */
+    ck_assert_uint_eq(t.live, 0);
+    ck_assert_uint_eq(t.disposed, 1);
+    ck_assert_uint_eq(t.abandoned, 0);
+  }
+END_TEST
+
+/* By each way to end it, on threads that are gone as well. */
+static void *ends_plain_memory(void *arg)
+{
+  for (int i = 0; i < 50; i++) {
+    void *p = gcx_alloc(40);
+
+    if (i % 3 == 0)
+      gcx_dispose(p);
+    else if (i % 3 == 1)
+      ck_assert_int_eq(gcx_close(p), 0);
+    else
+      gcx_discard(p);
+    gcx_dispose(p);
+  }
+  return arg;
+}
+
+START_TEST(test_stats_of_plain_memory)
+  {
+    struct gcx_type_stats t;
+    void *live = gcx_alloc(100);
+
+    for (int i = 0; i < 3; i++)
+      (void)thread_join(thread_start(ends_plain_memory, NULL));
+    (void)ends_plain_memory(NULL);
     gcx_stats_read_type(NULL, &t);
-    ck_assert_uint_eq(t.live + t.disposed + t.abandoned, 0);
+    ck_assert_uint_eq(t.live, 1);
+    ck_assert_uint_eq(t.live_bytes, 100);
+    ck_assert_uint_eq(t.disposed, 200);
+    ck_assert_uint_eq(t.abandoned, 0);
+    gcx_dispose(live);
+  }
+END_TEST
+
+static GCX_NOINLINE void lose_plain_memory(int n)
+{
+  for (int i = 0; i < n; i++)
+    if (gcx_alloc(40) == NULL)
+      ck_abort();
+}
+
+START_TEST(test_stats_of_lost_plain_memory)
+  {
+    struct gcx_type_stats t;
+    struct gcx_stats s;
+
+    lose_plain_memory(100);
+    (void)objects_found();
+    gcx_stats_read_type(NULL, &t);
+    gcx_stats_read(&s);
+    ck_assert_uint_ge(t.abandoned, 90);
+    ck_assert_uint_eq(t.disposed, t.abandoned);
+    ck_assert_uint_eq(s.abandoned, t.abandoned);
+    ck_assert_uint_eq(t.live, 100 - t.abandoned);
+  }
+END_TEST
+
+/* ---- each type */
+
+struct visited {
+  size_t types;
+  uint64_t live;
+  uint64_t ended;
+  struct gcx_type_stats image, plain, block, fd;
+};
+
+static void note_type(const char *name, const struct gcx_type_stats *s,
+                      void *arg)
+{
+  struct visited *v = arg;
+
+  v->types++;
+  v->live += s->live;
+  v->ended += s->disposed;
+  if (strcmp(name, image_type.name) == 0)
+    v->image = *s;
+  else if (strcmp(name, "plain memory") == 0)
+    v->plain = *s;
+  else if (strcmp(name, "malloc block") == 0)
+    v->block = *s;
+  else if (strcmp(name, "fd") == 0)
+    v->fd = *s;
+}
+
+START_TEST(test_stats_of_each_type)
+  {
+    struct gcx_handle *h = gcx_fd_open("/dev/null", O_RDONLY, 0);
+    void *image = gcx_new(&image_type), *plain = gcx_alloc(10),
+         *block = gcx_redirect_malloc(20);
+    struct visited v = { 0 }, w = { 0 };
+    struct gcx_stats s;
+
+    for (int i = 0; i < 5; i++)
+      gcx_redirect_free(opaque(gcx_redirect_malloc(30)));
+    ck_assert_int_eq(gcx_stats_visit_types(note_type, &v), 0);
+    gcx_stats_read(&s);
+    ck_assert_uint_eq(v.types, 4);
+    ck_assert_uint_eq(v.live, s.objects_live);
+    ck_assert_uint_eq(v.live, 4);
+    ck_assert_uint_eq(v.image.live_bytes, 16);
+    ck_assert_uint_eq(v.plain.live_bytes, 10);
+    ck_assert_uint_eq(v.block.live_bytes, 20);
+    ck_assert_uint_eq(v.block.disposed, 5);
+    ck_assert_uint_eq(v.fd.live, 1);
+    gcx_dispose(h);
+    gcx_dispose(image);
+    gcx_dispose(plain);
+    gcx_redirect_free(block);
+    ck_assert_int_eq(gcx_stats_visit_types(note_type, &w), 0);
+    ck_assert_uint_eq(w.types, 4);
+    ck_assert_uint_eq(w.live, 0);
+    ck_assert_uint_eq(w.ended, 9);
+    ck_assert_uint_eq(w.block.disposed, 6);
+    ck_assert_uint_eq(w.fd.disposed, 1);
   }
 END_TEST
 
@@ -379,6 +501,9 @@ static Suite *pressure_suite(void)
   tcase_add_test(t, test_handle_collector_threshold);
   tcase_add_test(t, test_licences_come_back);
   tcase_add_test(t, test_stats);
+  tcase_add_test(t, test_stats_of_plain_memory);
+  tcase_add_test(t, test_stats_of_lost_plain_memory);
+  tcase_add_test(t, test_stats_of_each_type);
   tcase_add_test(t, test_stats_of_what_is_lost);
   suite_add_tcase(s, t);
   return s;

@@ -40,7 +40,7 @@ struct gcx_stats {
                                0 if the system does not tell */
 };
 
-/* What is known of the objects of one type. */
+/* What is known of the objects of one type, or of plain memory. */
 struct gcx_type_stats {
   uint64_t live;
   uint64_t live_bytes;
@@ -65,7 +65,8 @@ GCX_API void gcx_stats_read(struct gcx_stats *ret_stats);
 
 /**
  * gcx_stats_read_type - numbers of one type
- * @type:      a type; objects of types that have it as base do not count
+ * @type:      a type; objects of types that have it as base do not count. NULL:
+ *             memory without a type
  * @ret_stats: receives them; zeroes for a type that was never used
  *
  * Return:    nothing
@@ -77,6 +78,28 @@ GCX_API void gcx_stats_read(struct gcx_stats *ret_stats);
  */
 GCX_API void gcx_stats_read_type(const struct gcx_type *type,
                                  struct gcx_type_stats *ret_stats);
+
+/* @name: of the type; "plain memory" without one. Both end with the call. */
+typedef void (*gcx_stats_type_fn)(const char *name,
+                                  const struct gcx_type_stats *stats,
+                                  void *arg);
+
+/**
+ * gcx_stats_visit_types - numbers of each type there is
+ * @fn:  called once for each type of which there has been an object
+ * @arg: passed to it
+ *
+ * Also those that have no struct gcx_type of the program's: plain memory, kinds of
+ * handle, streams and blocks of a program with gcx/malloc.h.
+ *
+ * Return:    0
+ * Errors:    -ENOMEM: @fn was not called
+ * Fatal:     none
+ * Ownership: none
+ * Threads:   any thread; no lock is held while @fn runs; in a signal handler: no
+ * Allocates: no
+ */
+GCX_API int gcx_stats_visit_types(gcx_stats_type_fn fn, void *arg);
 
 #ifdef __cplusplus
 }
