@@ -74,6 +74,19 @@ static struct stream_slot *stream_find_locked(uintptr_t address)
   return NULL;
 }
 
+/* One that nothing lies behind is free, and so are those before it that are gone:
+ * else the table fills with them, and each search ends where it began. */
+static void stream_clear_locked(struct stream_slot *s)
+{
+  uint32_t i = (uint32_t)(s - stream_slots);
+  bool last = stream_slots[(i + 1) % STREAM_SLOTS].hidden == STREAM_FREE;
+
+  __atomic_store_n(&s->hidden, STREAM_GONE, __ATOMIC_RELEASE);
+  for (; last && stream_slots[i].hidden == STREAM_GONE;
+       i = (i - 1) % STREAM_SLOTS)
+    __atomic_store_n(&stream_slots[i].hidden, STREAM_FREE, __ATOMIC_RELEASE);
+}
+
 /* Off the table; the record of its stand-in, which *@ret_keep holds. */
 static uint32_t stream_take_locked(uintptr_t address, void **ret_keep,
                                    size_t *ret_bytes)
@@ -86,7 +99,7 @@ static uint32_t stream_take_locked(uintptr_t address, void **ret_keep,
   *ret_keep = gcx__record_object(s->number);
   *ret_bytes = s->bytes;
   p = *ret_keep;
-  __atomic_store_n(&s->hidden, STREAM_GONE, __ATOMIC_RELEASE);
+  stream_clear_locked(s);
   stream_count--;
   /* In the child of a fork the record may have been dropped. */
   return p != NULL && p->hidden == ~address ? s->number : 0;
@@ -130,6 +143,15 @@ static bool stream_put(const void *stream, uint32_t number, uint32_t bytes)
   gcx__unlock(&stream_lock);
   GCX_KEEP(stale);
   return put;
+}
+
+size_t gcx__stream_gone(void)
+{
+  size_t n = 0;
+
+  for (uint32_t i = 0; stream_slots != NULL && i < STREAM_SLOTS; i++)
+    n += stream_slots[i].hidden == STREAM_GONE;
+  return n;
 }
 
 /* The last word of a block is where malloc's next one begins: its lists of free

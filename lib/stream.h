@@ -23,6 +23,9 @@ void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
 size_t gcx__stream_closing(const void *stream, int fd,
                            const struct gcx__frame *start);
 
+/* Places of the table that can be used again but do not end a search. */
+size_t gcx__stream_gone(void);
+
 /* After libc's call: its memory is free now and points to other streams. */
 void gcx__stream_wipe(size_t bytes);
 

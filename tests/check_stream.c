@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "redirect.h"
+#include "stream.h"
 #include "waits.h"
 
 #define LOST 60
@@ -510,12 +511,48 @@ START_TEST(test_a_collection_of_its_own_accord)
   }
 END_TEST
 
+/* ---- the table */
+
+#define ADDRESSES 40000 /* more than it has places */
+#define AT_A_TIME 1000
+
+static void stream_of(void *p, bool opens)
+{
+  struct gcx__frame start = GCX__CALLER_FRAME();
+
+  if (opens)
+    gcx__stream_opened(p, GCX_STREAM_DIR, -1, &start);
+  else
+    ck_assert_uint_ge(gcx__stream_closing(p, -1, &start), 24);
+}
+
+/* However many have come and gone: a search ends soon. */
+START_TEST(test_the_table_does_not_fill_up)
+  {
+    static void *blocks[ADDRESSES];
+
+    for (int i = 0; i < ADDRESSES; i++) {
+      blocks[i] = malloc(24);
+      stream_of(blocks[i], true);
+      if (i >= AT_A_TIME)
+        stream_of(blocks[i - AT_A_TIME], false);
+    }
+    ck_assert_uint_le(gcx__stream_gone(), AT_A_TIME);
+    for (int i = ADDRESSES - AT_A_TIME; i < ADDRESSES; i++)
+      stream_of(blocks[i], false);
+    ck_assert_uint_eq(gcx__stream_gone(), 0);
+    for (int i = 0; i < ADDRESSES; i++)
+      free(blocks[i]);
+  }
+END_TEST
+
 static Suite *stream_suite(void)
 {
   Suite *s = suite_create("stream");
   TCase *c = tcase_create("stream");
 
   tcase_add_checked_fixture(c, setup, NULL);
+  tcase_add_test(c, test_the_table_does_not_fill_up);
   tcase_add_test(c, test_like_the_c_librarys);
   tcase_add_test(c, test_a_stream_of_somebody_else);
   tcase_add_test(c, test_lost_files_are_found);
