@@ -109,6 +109,7 @@ static void gcx_say_obstacle(void)
 static void gcx_on_refill(void)
 {
   gcx__finalizer_ensure();
+  gcx__bdw_ensure_markers();
   gcx__census_signal_ensure();
   gcx__low_memory_ensure();
 }
