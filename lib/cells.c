@@ -114,6 +114,18 @@ bool gcx__cells_refill_numbers(struct gcx__cells *c)
   return c->number_end != 0;
 }
 
+/* They are in one place only at each moment. */
+bool gcx__cells_spare_numbers(struct gcx__cells *c)
+{
+  const uint32_t half = GCX__CELLS_NUMBERS / 2;
+
+  if (c->number_next != 0 || c->number_end != GCX__CELLS_NUMBERS)
+    return false;
+  c->number_next = half;
+  gcx__record_give(c->numbers, half);
+  return true;
+}
+
 void gcx__cells_refill_order(struct gcx__cells *c)
 {
   c->order =

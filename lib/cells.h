@@ -69,6 +69,8 @@ static inline bool gcx__cells_keep(struct gcx__cells *c, enum gcx__kind kind,
 }
 
 bool gcx__cells_refill_numbers(struct gcx__cells *c);
+/* Of a full cache of numbers half is given back. False: it is not full. */
+bool gcx__cells_spare_numbers(struct gcx__cells *c);
 void gcx__cells_refill_order(struct gcx__cells *c);
 
 static inline uint32_t gcx__cells_next_order(struct gcx__cells *c)

@@ -131,7 +131,7 @@ static inline void object_return_number(struct gcx__cells *c, uint32_t number)
 {
   if (GCX_UNLIKELY(gcx__record_is_inherited(number)))
     return;
-  if (GCX_LIKELY(c->number_next != 0))
+  if (GCX_LIKELY(c->number_next != 0) || gcx__cells_spare_numbers(c))
     c->numbers[--c->number_next] = number;
   else
     gcx__record_give(&number, 1);
