@@ -4,6 +4,10 @@
  */
 #include "bdw-gc.h"
 
+#include "platform.h"
+
+#define HEAP_ROOM ((size_t)64 << 20)
+
 void (*gcx__bdw_on_alloc)(void);
 void (*gcx__bdw_on_collect)(void);
 
@@ -25,6 +29,17 @@ bool gcx__bdw_is_disabled(void)
 bool gcx__bdw_have_free(size_t bytes)
 {
   return GC_get_free_bytes() >= bytes || GC_expand_hp(bytes) != 0;
+}
+
+void gcx__bdw_ensure_room(void)
+{
+  size_t free = GC_get_free_bytes();
+
+  if (GC_get_dont_expand() || free >= HEAP_ROOM ||
+      gcx__getenv("GC_INITIAL_HEAP_SIZE") != NULL ||
+      gcx__getenv("GC_FREE_SPACE_DIVISOR") != NULL)
+    return;
+  (void)GC_expand_hp(HEAP_ROOM - free);
 }
 
 size_t gcx__bdw_bytes_since(void)

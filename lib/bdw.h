@@ -96,8 +96,11 @@ void gcx__bdw_disable(void); /* no collection; counted */
 void gcx__bdw_enable(void);
 bool gcx__bdw_is_disabled(void);
 bool gcx__bdw_have_free(size_t bytes); /* in the heap, which may grow for it */
-size_t gcx__bdw_bytes_since(void);     /* allocated since the last collection */
-size_t gcx__bdw_trigger_bytes(void);   /* about so many trigger the next one */
+/* At least 64 MiB are free, which may be allocated before the next collection, unless
+ * the user's variables say how the heap is to grow. */
+void gcx__bdw_ensure_room(void);
+size_t gcx__bdw_bytes_since(void);   /* allocated since the last collection */
+size_t gcx__bdw_trigger_bytes(void); /* about so many trigger the next one */
 void gcx__bdw_collect_and_unmap(void);
 void gcx__bdw_sizes(size_t *ret_heap, size_t *ret_free);
 /* Set by whoever wants to know: after each allocation here; before a collection

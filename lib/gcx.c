@@ -105,11 +105,25 @@ static void gcx_say_obstacle(void)
     gcx__warn("leaks can go unnoticed: %s", why);
 }
 
+/* bdwgc collects again when the heap has grown by about two thirds. Where nearly all
+ * is in use, as in a program that frees what it allocates, that means marking
+ * everything, time and again, to gain nothing. */
+static void gcx_after_collection(void)
+{
+  static size_t seen;
+  size_t now = __atomic_load_n(gcx__bdw_count_at, __ATOMIC_RELAXED);
+
+  if (__atomic_exchange_n(&seen, now, __ATOMIC_RELAXED) != now &&
+      gcx__termination_was_futile())
+    gcx__bdw_ensure_room();
+}
+
 /* Threads of gcx's own are started when there is something for them to do. */
 static void gcx_on_refill(void)
 {
   gcx__finalizer_ensure();
   gcx__bdw_ensure_markers();
+  gcx_after_collection();
   gcx__census_signal_ensure();
   gcx__low_memory_ensure();
 }

@@ -444,6 +444,14 @@ void gcx__termination_adopt(void)
   gcx__judge_adopt();
 }
 
+/* An eighth of the records is as much as a program leaves behind that frees what it
+ * allocates. */
+bool gcx__termination_was_futile(void)
+{
+  return termination_stats.unmarked <
+         __atomic_load_n(&gcx__record_limit, __ATOMIC_RELAXED) / 8;
+}
+
 void gcx__termination_last(struct gcx__termination_stats *ret_stats)
 {
   *ret_stats = termination_stats;

@@ -76,6 +76,9 @@ uint32_t gcx__termination_canaries(void);
 void gcx__termination_after_fork(void);
 void gcx__termination_adopt(void);
 
+/* Did the latest collection find next to nothing to give back? A hint: any thread. */
+bool gcx__termination_was_futile(void);
+
 /* Work done in the latest stop, for tests. */
 struct gcx__termination_stats {
   size_t unmarked; /* records found unmarked */

@@ -477,6 +477,45 @@ START_TEST(test_markers_come_with_the_heap)
   }
 END_TEST
 
+/* ---- how far the heap grows from one collection to the next */
+
+#define ROOM_LIVE ((size_t)40 << 20)
+#define ROOM_GARBAGE ((size_t)32 << 20)
+#define ROOM_CELL ((size_t)64)
+
+START_TEST(test_room_where_all_is_in_use)
+  {
+    uint64_t before = gcx__bdw_collections();
+
+    gcx__opt.interval_ms = 0;
+    for (size_t i = 0; i < ROOM_LIVE / ROOM_CELL; i++) {
+      struct node *one = gcx_alloc(sizeof *one);
+      ck_assert_ptr_nonnull(one);
+      one->next = nodes;
+      nodes = one;
+    }
+    /* One when the 8 MiB are full; three if it had to make do with two thirds more. */
+    ck_assert_uint_ge(gcx__bdw_collections() - before, 1);
+    ck_assert_uint_le(gcx__bdw_collections() - before, 2);
+    gcx_collect();
+    for (struct node *at = nodes; at != NULL; at = at->next)
+      gcx_dispose(at);
+    nodes = NULL;
+  }
+END_TEST
+
+START_TEST(test_no_room_where_there_is_garbage)
+  {
+    uint64_t before = gcx__bdw_collections();
+
+    gcx__opt.interval_ms = 0;
+    for (size_t i = 0; i < ROOM_GARBAGE / ROOM_CELL; i++)
+      gcx_dispose(gcx_alloc(sizeof(struct node)));
+    ck_assert_uint_ge(gcx__bdw_collections() - before, 2);
+    ck_assert_uint_lt(gcx__bdw_heap_bytes(), ROOM_LIVE);
+  }
+END_TEST
+
 static Suite *suite(void)
 {
   Suite *s = suite_create("bdw");
@@ -504,6 +543,8 @@ static Suite *suite(void)
   tcase_add_test(c, test_own_code);
   tcase_add_test(c, test_clear_stack);
   tcase_add_test(c, test_clear_small_stack);
+  tcase_add_test(c, test_room_where_all_is_in_use);
+  tcase_add_test(c, test_no_room_where_there_is_garbage);
   tcase_add_test(c, test_markers_come_with_the_heap);
   return s;
 }
