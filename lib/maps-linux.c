@@ -138,33 +138,37 @@ struct maps_reader {
   char buffer[MAPS_BUFFER_BYTES];
 };
 
-static int maps_next_char(struct maps_reader *r)
+/* False at the end of the file. */
+static bool maps_fill(struct maps_reader *r)
 {
-  ssize_t n;
+  ssize_t n = maps_read(r->fd, r->buffer, sizeof(r->buffer));
 
-  if (r->next == r->have) {
-    n = maps_read(r->fd, r->buffer, sizeof(r->buffer));
-    r->failed = n < 0;
-    if (n <= 0)
-      return -1;
-    r->next = 0;
-    r->have = (size_t)n;
-  }
-  return (unsigned char)r->buffer[r->next++];
+  r->failed = n < 0;
+  r->next = 0;
+  r->have = (size_t)GCX_MAX(n, 0);
+  return n > 0;
 }
 
 /* The start of the next line; what doesn't fit is the end of a path. False at
  * the end of the file. */
 static bool maps_next_line(struct maps_reader *r, char *ret_line, size_t bytes)
 {
-  size_t n = 0;
-  int c = maps_next_char(r);
+  const char *end = NULL;
+  size_t n = 0, read = 0;
 
-  for (; c >= 0 && c != '\n'; c = maps_next_char(r))
-    if (n + 1 < bytes)
-      ret_line[n++] = (char)c;
+  while (end == NULL && (r->next < r->have || maps_fill(r))) {
+    const char *from = r->buffer + r->next;
+    size_t here, kept;
+    end = memchr(from, '\n', r->have - r->next);
+    here = end != NULL ? (size_t)(end - from) : r->have - r->next;
+    kept = GCX_MIN(here, bytes - 1 - n);
+    memcpy(ret_line + n, from, kept);
+    n += kept;
+    read += here;
+    r->next += here + (end != NULL);
+  }
   ret_line[n] = '\0';
-  return n != 0;
+  return read != 0;
 }
 
 bool gcx__maps_walk(bool (*fn)(const struct gcx__mapping *m, void *arg),
