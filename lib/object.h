@@ -52,18 +52,19 @@ static inline struct gcx__trailer *gcx__object_trailer(const void *base,
 static inline uint32_t gcx__object_record_in(
     const void *base, size_t cell, struct gcx__record_chunk **ret_chunk)
 {
+  const struct gcx__trailer *t = gcx__object_trailer(base, cell);
+  uint32_t number = __atomic_load_n(&t->number, __ATOMIC_RELAXED);
   struct gcx__record_chunk *chunk;
-  struct gcx__trailer t;
 
-  memcpy(&t, gcx__object_trailer(base, cell), sizeof t);
-  if (GCX_UNLIKELY(t.check != gcx__object_check(base, t.number) ||
-                   !gcx__record_exists(t.number)))
+  if (GCX_UNLIKELY(__atomic_load_n(&t->check, __ATOMIC_RELAXED) !=
+                       gcx__object_check(base, number) ||
+                   !gcx__record_exists(number)))
     return 0;
-  chunk = gcx__record_chunk_of(t.number);
+  chunk = gcx__record_chunk_of(number);
   *ret_chunk = chunk;
-  return __atomic_load_n(gcx__record_hot_in(chunk, t.number),
-                         __ATOMIC_ACQUIRE) == GCX_HIDE(base)
-             ? t.number
+  return __atomic_load_n(gcx__record_hot_in(chunk, number), __ATOMIC_ACQUIRE) ==
+                 GCX_HIDE(base)
+             ? number
              : 0;
 }
 
