@@ -55,6 +55,19 @@ static uint32_t record_make_locked(uint32_t *ret_numbers, uint32_t max)
   return made;
 }
 
+/* The free number behind @n. Most often that is the next one (judge.c): as a guess
+ * it is there at once, where the link has to be waited for, one after the other. */
+static inline uint32_t record_next_free(uint32_t n)
+{
+  uint32_t next = gcx__record_fate(n)->link, guess = n + 1;
+
+  __asm__("" : "+r"(guess)); /* not known to be what is returned */
+  if (GCX_LIKELY(next == guess))
+    return n + 1;
+  __asm__ volatile(""); /* a branch, no choice between two values */
+  return next;
+}
+
 uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max)
 {
   uint32_t taken = 0, n;
@@ -63,7 +76,7 @@ uint32_t gcx__record_take(uint32_t *ret_numbers, uint32_t max)
   if (record_free == 0)
     record_free =
         __atomic_exchange_n(&gcx__record_freed_stopped, 0, __ATOMIC_ACQ_REL);
-  for (n = record_free; n != 0 && taken < max; n = gcx__record_fate(n)->link)
+  for (n = record_free; n != 0 && taken < max; n = record_next_free(n))
     ret_numbers[taken++] = n;
   record_free = n;
   if (taken == 0)
