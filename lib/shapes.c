@@ -137,6 +137,7 @@ static void expected_fill(struct gcx__expected *e, const struct gcx__shape *s,
   }
   e->pairs = n / 2;
   e->branches = 0;
+  e->told = 0;
   e->id = id;
   e->fp = start->fp;
   e->fp_mask = s->start_fp != GCX_WALK_NO_FP ? UINTPTR_MAX : 0;

@@ -13,6 +13,7 @@
 #define GCX_SHAPES_BRANCHED 1024
 #define GCX_SHAPES_BRANCHES 16  /* slots that tell paths apart */
 #define GCX_SHAPES_CREDIT 16384 /* at most, and to begin with */
+#define GCX_SHAPES_TOLD 8       /* times, until the one before is asked */
 #define GCX_SHAPES_INDEX 4096   /* places; at most half are used */
 #define GCX_SHAPES_AREA 65536   /* words for shapes */
 #define GCX_SHAPES_PATHS 32768
@@ -54,6 +55,8 @@ struct gcx__expected {
   uint32_t id;
   uint32_t pairs;
   uint32_t branches; /* not 0: one of several, which so many slots tell apart */
+  uint16_t next;     /* of several: which came after it the last time */
+  uint16_t told;     /* how often in a row that was so */
   uint32_t at[2 * GCX_SHAPES_PAIRS]; /* words from sp */
   gcx__pair words[GCX_SHAPES_PAIRS];
 } __attribute__((aligned(512))); /* found by a shift */
@@ -82,6 +85,7 @@ struct gcx__shapes {
   uint32_t last; /* id of the last hit */
   uint64_t hits;
   uint32_t credit; /* one for each hit by a branch; making one takes some */
+  uint16_t turn;   /* the last hit among @branched */
   struct gcx__expected expected[GCX_SHAPES_EXPECTED];
   struct gcx__expected branched[GCX_SHAPES_BRANCHED];
   struct gcx__follow follows[GCX_SHAPES_FOLLOWS];
@@ -194,6 +198,31 @@ static inline bool gcx__shapes_is_branch(const struct gcx__expected *e,
                                          uint64_t branch)
 {
   return e->branch == branch && gcx__shapes_is_at(e, start);
+}
+
+/* What the branch before tells about the next one: a disposal often comes after its
+ * allocation. NULL: nothing of late. */
+static inline struct gcx__expected *gcx__shapes_told(struct gcx__shapes *c)
+{
+  const struct gcx__expected *before = &c->branched[c->turn];
+
+  return before->told >= GCX_SHAPES_TOLD ? &c->branched[before->next] : NULL;
+}
+
+/* @e is the branch after the last one: did that tell? */
+static inline void gcx__shapes_take_turn(struct gcx__shapes *c,
+                                         const struct gcx__expected *e)
+{
+  struct gcx__expected *before = &c->branched[c->turn];
+  uint16_t turn = (uint16_t)(e - c->branched);
+
+  if (before->next != turn) {
+    before->next = turn;
+    before->told = 0;
+  } else if (before->told < GCX_SHAPES_TOLD) {
+    before->told++;
+  }
+  c->turn = turn;
 }
 
 void gcx__shapes_init(struct gcx__shapes *c);

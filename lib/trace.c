@@ -252,23 +252,39 @@ static GCX_NOINLINE uint32_t site_other(struct gcx__thread *t,
   return id;
 }
 
-/* One of several that come in turns? */
+/* Where the stack of the branch at @start is, if it is known. */
+GCX_READS_STACK
+static inline const struct gcx__expected *site_branch(
+    struct gcx__shapes *c, const struct gcx__frame *start)
+{
+  uint64_t branch = gcx__shapes_branch(gcx__shapes_expected(c, start), start);
+  const struct gcx__expected *e = gcx__shapes_branched(c, branch);
+
+  e += e->branch != branch;
+  return GCX_LIKELY(e->branch == branch) ? e : NULL;
+}
+
+/* One of several that come in turns? Comparing decides, whatever has led to it. */
 GCX_READS_STACK
 static GCX_NOINLINE uint32_t site_branched(struct gcx__thread *t,
                                            const struct gcx__frame *start)
 {
   struct gcx__shapes *c = &t->trace->shapes;
-  uint64_t branch = gcx__shapes_branch(gcx__shapes_expected(c, start), start);
-  const struct gcx__expected *e = gcx__shapes_branched(c, branch);
+  const struct gcx__expected *told = gcx__shapes_told(c);
+  const struct gcx__expected *e = told != NULL ? told : site_branch(c, start);
 
-  e += e->branch != branch;
-  if (GCX_LIKELY(gcx__shapes_is_branch(e, start, branch) &&
+  if (GCX_LIKELY(e != NULL && gcx__shapes_is_at(e, start) &&
                  gcx__shapes_is(e, start))) {
+    gcx__shapes_take_turn(c, e);
     c->last = e->id;
     c->hits++;
     c->credit += c->credit < GCX_SHAPES_CREDIT;
     site_verify(t, start, e->id);
     return e->id;
+  }
+  if (told != NULL) {
+    c->branched[c->turn].told = 0;
+    return site_branched(t, start); /* by its slots, then */
   }
   return site_other(t, start);
 }

@@ -277,6 +277,69 @@ START_TEST(a_hit_takes_no_lock_and_no_memory)
   }
 END_TEST
 
+/* Two captures of a stack one after the other, like an allocation and its disposal;
+ * or one of them alone. */
+enum captures { FIRST = 1, SECOND = 2, BOTH = 3 };
+
+static GCX_NOINLINE void captures_of(struct tree *t, enum captures which)
+{
+  if ((which & FIRST) != 0) {
+    entry(t);
+    GCX_KEEP(t);
+  }
+  if ((which & SECOND) != 0) {
+    entry(t);
+    GCX_KEEP(t);
+  }
+}
+
+/* @path: which of two call sites, at each level. */
+static GCX_NOINLINE void on_path(struct tree *t, unsigned path, int depth,
+                                 enum captures which)
+{
+  if (depth == 0) {
+    captures_of(t, which);
+  } else if (path % 2 != 0) {
+    on_path(t, path / 2, depth - 1, which);
+    __asm__ volatile("nop" : : : "memory");
+  } else {
+    on_path(t, path / 2, depth - 1, which);
+    __asm__ volatile("nop;nop" : : : "memory");
+  }
+  GCX_KEEP(t);
+}
+
+/* What the path before tells about the next one holds for thousands of captures,
+ * and then no more. */
+START_TEST(paths_in_turns_are_exact)
+  {
+    struct tree t = tree_of(11);
+    struct gcx__trace_stats before, after;
+
+    gcx__trace_stats(&before);
+    REPEAT(round, 6)
+    {
+      REPEAT(i, 4000)
+      {
+        on_path(&t, (unsigned)random_next(&t) % 16, 4, BOTH);
+      }
+      REPEAT(i, 400)
+      {
+        on_path(&t, (unsigned)random_next(&t) % 16, 4, FIRST);
+        on_path(&t, (unsigned)random_next(&t) % 16, 4, SECOND);
+      }
+      REPEAT(i, 4000)
+      {
+        on_path(&t, (unsigned)i % 16, 4, BOTH);
+      }
+    }
+    gcx__trace_stats(&after);
+    ck_assert_uint_eq(t.wrong, 0);
+    ck_assert_uint_eq(after.disagreed, before.disagreed);
+    ck_assert_uint_gt(after.hits - before.hits, t.captures / 10 * 9);
+  }
+END_TEST
+
 static void *in_thread(void *arg)
 {
   struct tree t = tree_of((uint64_t)(uintptr_t)arg);
@@ -568,6 +631,7 @@ static Suite *trace_suite(void)
   tcase_add_test(t, random_stacks_are_exact);
   tcase_add_test(t, recurring_stacks_are_exact_and_take_no_lock);
   tcase_add_test(t, a_hit_takes_no_lock_and_no_memory);
+  tcase_add_test(t, paths_in_turns_are_exact);
   tcase_add_test(t, threads_are_exact);
   tcase_add_test(t, every_depth_is_exact);
   tcase_add_test(t, no_capture_when_there_must_be_none);
