@@ -228,17 +228,24 @@ bool gcx__bdw_is_marked(const void *base)
   return GC_is_marked(base) != 0;
 }
 
-/* No branch on what is marked: in most heaps it can't be foreseen. */
+/* So many complements ahead are fetched. */
+#define UNMARKED_AHEAD 64
+
+/* No branch on what is marked: in most heaps it can't be foreseen. After marking,
+ * the caches hold other things than records. */
 size_t gcx__bdw_unmarked(const uintptr_t *hidden, size_t n, uint32_t first,
                          uint32_t *ret_found)
 {
+  int (*is_marked)(const void *) = GC_is_marked;
   size_t found = 0;
 
+  __asm__("" : "+r"(is_marked)); /* not by way of a stub each time */
   for (size_t i = 0; i < n; i++) {
+    __builtin_prefetch(hidden + i + UNMARKED_AHEAD);
     if (hidden[i] == 0)
       continue;
     ret_found[found] = first + (uint32_t)i;
-    found += GC_is_marked(GCX_REVEAL(hidden[i])) == 0;
+    found += is_marked(GCX_REVEAL(hidden[i])) == 0;
   }
   return found;
 }
