@@ -70,7 +70,8 @@ void gcx__bdw_set_mark(const void *base);
  * unmarked, plus @first; how many. */
 size_t gcx__bdw_unmarked(const uintptr_t *hidden, size_t n, uint32_t first,
                          uint32_t *ret_found);
-/* Every address in the collected heap lies in [low, high). Stopped only. */
+/* Every address in the collected heap lies in [low, high); while the world runs, as
+ * far as the heap had grown. Up to UINTPTR_MAX: not known. */
 void gcx__bdw_heap_bounds(uintptr_t *ret_low, uintptr_t *ret_high);
 uint64_t gcx__bdw_collections(void); /* GC_get_gc_no, widened */
 /* The same count for those who look all the time: it changes with each

@@ -241,7 +241,7 @@ struct gcx_census *gcx_census_take(void)
   return census_finish(&s, made, false, &start);
 }
 
-/* NULL: a report was made, unless it was NULL. */
+/* NULL: a report was made, unless it was NULL or has ended. */
 static const struct gcx_census *census_of(const struct gcx_census *c,
                                           const char *function,
                                           const struct gcx__frame *start)
@@ -250,10 +250,11 @@ static const struct gcx_census *census_of(const struct gcx_census *c,
 
   if (number == 0)
     return NULL;
-  return gcx__type_at(gcx__record_at(number)->type) == &census_type &&
-                 c->signature == SIGNATURE
-             ? c
-             : NULL;
+  if (gcx__type_at(gcx__record_at(number)->type) != &census_type) {
+    gcx__misuse_other_type(number, function, "census", start);
+    return NULL;
+  }
+  return c->signature == SIGNATURE ? c : NULL;
 }
 
 static bool census_subtract(struct gcx__census_set *s,

@@ -22,12 +22,16 @@ static const struct gcx_type dependent_type = GCX_TYPE_INIT(
     "gcx_dependent", sizeof(struct gcx_dependent),
     GCX_TYPE_OPTIONAL | GCX_TYPE_ATOMIC, NULL, dependent_dispose, NULL, NULL);
 
+static const struct gcx__thing_kind dependent_kind = { DEPENDENT_SIGNATURE,
+                                                       &dependent_type,
+                                                       "dependent" };
+
 static struct gcx__table *dependent_of(const struct gcx_dependent *d,
                                        const char *function,
                                        const struct gcx__frame *start)
 {
-  return gcx__thing_check(d, DEPENDENT_SIGNATURE, function, start) ? d->state
-                                                                   : NULL;
+  return gcx__thing_check(d, &dependent_kind, function, start) ? d->state
+                                                               : NULL;
 }
 
 struct gcx_dependent *gcx_dependent_create(void *target, void *value)

@@ -40,6 +40,9 @@ static const struct gcx_type hold_type =
     GCX_TYPE_INIT("gcx_hold", sizeof(struct gcx_hold), 0, NULL, hold_dispose,
                   NULL, hold_describe);
 
+static const struct gcx__thing_kind hold_kind = { HOLD_SIGNATURE, &hold_type,
+                                                  "hold" };
+
 static uintptr_t *hold_cell(uint32_t cell)
 {
   return &hold_chunks[(cell - 1) / CHUNK][(cell - 1) % CHUNK];
@@ -112,7 +115,7 @@ void *gcx_hold_get(const struct gcx_hold *h)
 {
   struct gcx__frame start = GCX__CALLER_FRAME();
 
-  if (!gcx__thing_check(h, HOLD_SIGNATURE, "gcx_hold_get", &start))
+  if (!gcx__thing_check(h, &hold_kind, "gcx_hold_get", &start))
     return NULL;
   return __atomic_load_n(&h->object, __ATOMIC_ACQUIRE);
 }

@@ -30,7 +30,7 @@ static int pool_describe(const void *obj, char *buf, size_t n)
   return 0;
 }
 
-static const struct gcx_type pool_type =
+const struct gcx_type gcx__pool_type =
     GCX_TYPE_INIT("struct gcx_pool", sizeof(struct gcx_pool), 0, NULL,
                   gcx__pool_dispose, NULL, pool_describe);
 
@@ -140,7 +140,7 @@ struct gcx_pool *gcx_pool_create(const struct gcx_pool_config *config)
   pool_configure(pool, c);
   anchors = pool->lends_buffers ? 0 : pool->config.max_kept;
   p = gcx__object_alloc(sizeof *p + anchors * sizeof(void *), GCX__ALIGN_MIN,
-                        gcx__type_number(&pool_type), 0, &start);
+                        gcx__type_number(&gcx__pool_type), 0, &start);
   if (p == NULL) {
     gcx__pool_free(pool);
     errno = ENOMEM;

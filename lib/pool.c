@@ -29,11 +29,13 @@
 #include "misuse.h"
 #include "options.h"
 #include "termination.h"
+#include "thing.h"
 #include "trace.h"
+#include "type.h"
 
 /* ---- a pool that is passed in */
 
-/* False: a report was made, or would have been. */
+/* False: a report was made, or it was discarded. */
 static bool pool_is_live(struct gcx_pool *p, const char *function,
                          const struct gcx__frame *start)
 {
@@ -42,19 +44,23 @@ static bool pool_is_live(struct gcx_pool *p, const char *function,
 
   if (number == 0)
     return false;
+  if (gcx__type_at(gcx__record_at(number)->type) != &gcx__pool_type) {
+    gcx__misuse_other_type(number, function, "pool", start);
+    return false;
+  }
+  gcx__thing_note_heap();
   state = gcx__record_state(number);
   if (gcx__record_has_ended(state)) {
     gcx__misuse_disposed(GCX_REPORT_USE_AFTER_DISPOSE, number, function, start);
     return false;
   }
   gcx__lifecycle_note_use(number, start);
-  return gcx__object_bytes(number) >= sizeof *p &&
-         p->signature == GCX__POOL_SIGNATURE;
+  return p->signature == GCX__POOL_SIGNATURE;
 }
 
 static bool pool_can_be_used(const struct gcx_pool *p)
 {
-  return GCX_LIKELY(p != NULL && (uintptr_t)p % GCX__ALIGN_MIN == 0 &&
+  return GCX_LIKELY(gcx__thing_may_be(p) &&
                     p->signature == GCX__POOL_SIGNATURE);
 }
 

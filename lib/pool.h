@@ -21,6 +21,7 @@ struct gcx_pool {
   void *anchor[];     /* idle objects */
 };
 #define GCX__POOL_SIGNATURE UINT64_C(0x6c6f6f702d786367)
+extern const struct gcx_type gcx__pool_type GCX_HIDDEN;
 
 /* ---- members, between pool.c and pool-member.c */
 

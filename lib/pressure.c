@@ -258,9 +258,13 @@ static bool collector_is_live(const struct gcx_handle_collector *c,
 {
   uint32_t number = gcx__misuse_object(c, function, false, start);
 
-  return number != 0 &&
-         gcx__type_at(gcx__record_at(number)->type) == &collector_type &&
-         !gcx__record_has_ended(gcx__record_state(number));
+  if (number == 0)
+    return false;
+  if (gcx__type_at(gcx__record_at(number)->type) != &collector_type) {
+    gcx__misuse_other_type(number, function, "handle collector", start);
+    return false;
+  }
+  return !gcx__record_has_ended(gcx__record_state(number));
 }
 
 static void collector_overflow(struct gcx_handle_collector *c)

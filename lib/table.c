@@ -35,6 +35,9 @@ static const struct gcx_type table_type = GCX_TYPE_INIT(
     "gcx_table", sizeof(struct gcx_table), GCX_TYPE_OPTIONAL | GCX_TYPE_ATOMIC,
     NULL, table_dispose, NULL, NULL);
 
+const struct gcx__thing_kind gcx__table_kind = { GCX__TABLE_SIGNATURE,
+                                                 &table_type, "table" };
+
 /* ---- places; with table_lock */
 
 static void table_enter_locked(struct gcx__table *t)

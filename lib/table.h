@@ -13,6 +13,7 @@
 #include "thing.h"
 
 #define GCX__TABLE_SIGNATURE UINT64_C(0x6763782d7461626c) /* "gcx-tabl" */
+extern const struct gcx__thing_kind gcx__table_kind GCX_HIDDEN;
 
 /* The object that the program has; the rest lies off-heap. */
 struct gcx_table {
@@ -56,8 +57,8 @@ static inline struct gcx__table *gcx__table_of(const struct gcx_table *t,
                                                const char *function,
                                                const struct gcx__frame *start)
 {
-  return gcx__thing_check(t, GCX__TABLE_SIGNATURE, function, start) ? t->state
-                                                                    : NULL;
+  return gcx__thing_check(t, &gcx__table_kind, function, start) ? t->state
+                                                                : NULL;
 }
 
 /* The strong pointer in a word that a stop may clear; the caller holds the latch.

@@ -24,11 +24,37 @@ void *gcx__thing_new(const struct gcx_type *type,
   return gcx__object_alloc(type->size, GCX__ALIGN_MIN, number, flags, start);
 }
 
-GCX_NOINLINE bool gcx__thing_refuse(const void *p, const char *function,
-                                    const struct gcx__frame *start)
+uintptr_t gcx__thing_low;
+uintptr_t gcx__thing_span;
+
+/* The heap only grows at its ends. Of two threads that are here at once the bounds
+ * of one may meet those of the other: too far by what it grew meanwhile. */
+void gcx__thing_note_heap(void)
 {
-  (void)gcx__misuse_object(p, function, false, start);
-  return false;
+  uintptr_t low, high;
+
+  gcx__bdw_heap_bounds(&low, &high);
+  if (high == UINTPTR_MAX)
+    return; /* this libgc hides them: always the slow way */
+  __atomic_store_n(&gcx__thing_low, low, __ATOMIC_RELAXED);
+  __atomic_store_n(&gcx__thing_span, high - low, __ATOMIC_RELAXED);
+}
+
+GCX_NOINLINE bool gcx__thing_look(const void *p,
+                                  const struct gcx__thing_kind *kind,
+                                  const char *function,
+                                  const struct gcx__frame *start)
+{
+  uint32_t number = gcx__misuse_object(p, function, false, start);
+
+  if (number == 0)
+    return false;
+  if (gcx__type_at(gcx__record_at(number)->type) != kind->type) {
+    gcx__misuse_other_type(number, function, kind->what, start);
+    return false;
+  }
+  gcx__thing_note_heap();
+  return gcx__thing_is(p, kind->signature);
 }
 
 /* @state with what is known from now on; @place 0: of no table. */

@@ -20,9 +20,33 @@ struct gcx__thing {
 void *gcx__thing_new(const struct gcx_type *type,
                      const struct gcx__frame *start);
 
-/* Slow: @p is no live thing of this kind. Reported if it is no object at all. */
-bool gcx__thing_refuse(const void *p, const char *function,
-                       const struct gcx__frame *start);
+/* What a public function demands of the pointer it is given. */
+struct gcx__thing_kind {
+  uint64_t signature;
+  const struct gcx_type *type;
+  const char *what; /* "table" */
+};
+
+/* Addresses that lie between objects of the collected heap, [low, low + span), as
+ * far as it was known when a thing was last looked for the slow way: any other
+ * pointer is not to be read. A hole in the heap is not noticed. */
+extern uintptr_t gcx__thing_low GCX_HIDDEN;
+extern uintptr_t gcx__thing_span GCX_HIDDEN;
+
+/* Slow: is @p a live thing of this kind? NULL and one that has ended are not, in
+ * silence; anything else is reported. */
+bool gcx__thing_look(const void *p, const struct gcx__thing_kind *kind,
+                     const char *function, const struct gcx__frame *start);
+
+/* Of any value: may it be read? */
+static inline bool gcx__thing_may_be(const void *p)
+{
+  return (uintptr_t)p - gcx__thing_low < gcx__thing_span &&
+         ((uintptr_t)p & 7) == 0;
+}
+
+/* An object was found the slow way. */
+void gcx__thing_note_heap(void);
 
 /* Is @p (not NULL) a live thing of the kind of @signature? */
 static inline bool gcx__thing_is(const void *p, uint64_t signature)
@@ -33,14 +57,15 @@ static inline bool gcx__thing_is(const void *p, uint64_t signature)
                     signature);
 }
 
-/* The same, asked by a public function of the program's pointer. */
-static inline bool gcx__thing_check(const void *p, uint64_t signature,
+/* The same of any pointer, asked by a public function. */
+static inline bool gcx__thing_check(const void *p,
+                                    const struct gcx__thing_kind *kind,
                                     const char *function,
                                     const struct gcx__frame *start)
 {
-  return (p != NULL && ((uintptr_t)p & 7) == 0 &&
-          gcx__thing_is(p, signature)) ||
-         gcx__thing_refuse(p, function, start);
+  return GCX_LIKELY(gcx__thing_may_be(p) &&
+                    gcx__thing_is(p, kind->signature)) ||
+         gcx__thing_look(p, kind, function, start);
 }
 
 static inline void gcx__thing_sign(void *p, uint64_t signature)

@@ -46,6 +46,9 @@ static const struct gcx_type weak_type = GCX_TYPE_INIT(
     "gcx_weak", sizeof(struct gcx_weak), GCX_TYPE_OPTIONAL | GCX_TYPE_ATOMIC,
     NULL, weak_dispose, NULL, NULL);
 
+static const struct gcx__thing_kind weak_kind = { WEAK_SIGNATURE, &weak_type,
+                                                  "weak reference" };
+
 /* ---- public */
 
 /* 0, or -EINVAL. */
@@ -106,8 +109,7 @@ void *gcx_weak_get(const struct gcx_weak *w)
   uintptr_t h;
   void *p;
 
-  if (GCX_UNLIKELY(
-          !gcx__thing_check(w, WEAK_SIGNATURE, "gcx_weak_get", &start)))
+  if (GCX_UNLIKELY(!gcx__thing_check(w, &weak_kind, "gcx_weak_get", &start)))
     return NULL;
   do {
     h = __atomic_load_n(w->target, __ATOMIC_ACQUIRE);
@@ -129,7 +131,7 @@ int gcx_weak_set(struct gcx_weak *w, void *target)
   int result = -EINVAL;
   bool foreign;
 
-  if (!gcx__thing_check(w, WEAK_SIGNATURE, "gcx_weak_set", &start) ||
+  if (!gcx__thing_check(w, &weak_kind, "gcx_weak_set", &start) ||
       weak_know(target, &foreign) != 0)
     return -EINVAL;
   gcx__lock(&gcx__weak_lock);

@@ -208,12 +208,27 @@ static void asks_a_string(void *arg)
   (void)gcx_weak_get((const struct gcx_weak *)(const void *)"no reference");
 }
 
+static void asks(void *other)
+{
+  (void)gcx_weak_get(other);
+}
+
+static void sets(void *other)
+{
+  (void)gcx_weak_set(other, NULL);
+}
+
+/* Of all functions and pointers: check_bad_things.c. */
 START_TEST(test_no_reference)
   {
     void *other = gcx_alloc_managed(64);
 
     objects_setup(GCX_LEAK_OFF);
     death_demand_abort(asks_a_string, NULL, "GCX-BAD-POINTER");
+    death_demand_abort(asks, other, "GCX-BAD-POINTER");
+    death_demand_abort(sets, other, "GCX-BAD-POINTER");
+    objects_setup(GCX_LEAK_REPORT);
+    objects_be_quiet();
     ck_assert_ptr_null(gcx_weak_get(other));
     ck_assert_int_eq(gcx_weak_set(other, NULL), -EINVAL);
   }

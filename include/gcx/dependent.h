@@ -53,7 +53,7 @@ GCX_API struct gcx_dependent *gcx_dependent_create(void *target,
  * Return:    false if the target is gone, cleared, or there was none; nothing is
  *            set then
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER if @d is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @d is no dependent
  * Ownership: borrows @d; what is returned is reachable while the caller holds it
  * Threads:   any thread; lock-free; in a finalizer: yes; in a signal handler: no
  * Allocates: no
@@ -68,7 +68,7 @@ GCX_API bool gcx_dependent_get(struct gcx_dependent *d, void **ret_target,
  *
  * Return:    0, or a negative errno
  * Errors:    -EINVAL: @d has no target any more, is NULL or disposed
- * Fatal:     GCX-BAD-POINTER if @d is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @d is no dependent
  * Ownership: borrows both
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: no
@@ -81,7 +81,7 @@ GCX_API int gcx_dependent_set_value(struct gcx_dependent *d, void *value);
  *
  * Return:    nothing
  * Errors:    none; any number of times
- * Fatal:     GCX-BAD-POINTER if @d is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @d is no dependent
  * Ownership: the value is not held any more
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: no

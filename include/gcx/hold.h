@@ -49,7 +49,7 @@ GCX_API struct gcx_hold *gcx_hold_create(void *obj) GCX_WARN_UNUSED;
  *
  * Return:    the object; NULL if @h is disposed or NULL
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER if @h is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @h is no hold
  * Ownership: borrows @h
  * Threads:   any thread; lock-free; in a finalizer: yes; in a signal handler: no
  * Allocates: no

@@ -104,7 +104,7 @@ GCX_API struct gcx_handle_collector *gcx_handle_collector_create(
  *
  * Return:    0, or a negative errno
  * Errors:    -EINVAL (NULL, disposed); -EOVERFLOW
- * Fatal:     GCX-BAD-POINTER for what is no object
+ * Fatal:     GCX-BAD-POINTER for what is no handle collector
  * Ownership: borrows @c
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: no; may collect
@@ -119,7 +119,7 @@ GCX_API int gcx_handle_collector_add(struct gcx_handle_collector *c);
  *
  * Return:    0, or a negative errno
  * Errors:    -EINVAL (NULL, disposed, none was added)
- * Fatal:     GCX-BAD-POINTER for what is no object
+ * Fatal:     GCX-BAD-POINTER for what is no handle collector
  * Ownership: borrows @c
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: no
@@ -132,7 +132,7 @@ GCX_API int gcx_handle_collector_remove(struct gcx_handle_collector *c);
  *
  * Return:    added and not removed; 0 for NULL
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER for what is no object
+ * Fatal:     GCX-BAD-POINTER for what is no handle collector
  * Ownership: borrows @c
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: no

@@ -71,7 +71,7 @@ GCX_API struct gcx_table *gcx_table_create(unsigned flags) GCX_WARN_UNUSED;
  * Errors:    -EEXIST: the key has an entry, which stays; -ENOMEM; -EINVAL: @key
  *            is no object's start, @t is NULL or disposed; in all cases nothing
  *            changed, and @value is the caller's
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: borrows @t and @key; takes @value over unless GCX_TABLE_BORROWS
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: outside the collected heap
@@ -90,7 +90,7 @@ GCX_API int gcx_table_add(struct gcx_table *t, const void *key, void *value);
  * Return:    0, or a negative errno
  * Errors:    -ENOMEM; -EINVAL: @key is no object's start, @t is NULL or disposed;
  *            nothing changed, and @value is the caller's
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: borrows @t and @key; takes @value over unless GCX_TABLE_BORROWS
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: outside the collected heap
@@ -104,7 +104,7 @@ GCX_API int gcx_table_set(struct gcx_table *t, const void *key, void *value);
  *
  * Return:    the value; NULL if there is no entry, or the value is NULL
  * Errors:    none: what can't be a key has no entry
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: borrows both; the result is the table's, and reachable for as long
  *            as the caller holds it
  * Threads:   any thread; lock-free; in a finalizer: yes; in a signal handler: no
@@ -120,7 +120,7 @@ GCX_API void *gcx_table_get(struct gcx_table *t, const void *key);
  *
  * Return:    is there an entry?
  * Errors:    none: what can't be a key has no entry
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: as gcx_table_get()
  * Threads:   any thread; lock-free; in a finalizer: yes; in a signal handler: no
  * Allocates: no
@@ -144,7 +144,7 @@ GCX_API bool gcx_table_find(struct gcx_table *t, const void *key,
  * Return:    0, or a negative errno
  * Errors:    -ENOMEM, also if @make returned NULL; -EINVAL: @key is no object's
  *            start, @t is NULL or disposed, @make is NULL; @ret_value untouched
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: borrows @t and @key; takes what @make returns over unless
  *            GCX_TABLE_BORROWS
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
@@ -160,7 +160,7 @@ GCX_API int gcx_table_get_or_add(struct gcx_table *t, const void *key,
  *
  * Return:    was there one?
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: the value is disposed later unless GCX_TABLE_BORROWS
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: outside the collected heap, and does without if there is no memory
@@ -173,7 +173,7 @@ GCX_API bool gcx_table_remove(struct gcx_table *t, const void *key);
  *
  * Return:    nothing
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: the values are disposed later unless GCX_TABLE_BORROWS
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: no
@@ -188,7 +188,7 @@ GCX_API void gcx_table_clear(struct gcx_table *t);
  *
  * Return:    how many there are at this moment
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: borrows @t
  * Threads:   any thread; lock-free; in a finalizer: yes; in a signal handler: no
  * Allocates: no
@@ -221,7 +221,7 @@ struct gcx_table_iter {
  *
  * Return:    nothing
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER if @t is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @t is no table
  * Ownership: borrows @t
  * Threads:   any thread; lock-free; in a finalizer: yes; in a signal handler: no
  * Allocates: no
@@ -237,7 +237,7 @@ GCX_API void gcx_table_iter_init(struct gcx_table_iter *it,
  *
  * Return:    false: there is none, nothing was set
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER if the table is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if what @it began with is no table
  * Ownership: as gcx_table_get()
  * Threads:   one at a time uses @it; lock-free; in a finalizer: yes; in a signal
  *            handler: no

@@ -59,7 +59,7 @@ GCX_API struct gcx_weak *gcx_weak_create(void *target,
  * Return:    pointer, valid while reachable; NULL after the target died, or if
  *            @w has no target, is disposed or NULL
  * Errors:    none
- * Fatal:     GCX-BAD-POINTER if @w is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @w is no weak reference
  * Ownership: borrows @w
  * Threads:   any thread; lock-free; in a finalizer: yes; in a signal handler: no
  * Allocates: no
@@ -76,7 +76,7 @@ GCX_API void *gcx_weak_get(const struct gcx_weak *w);
  * Return:    0, or a negative errno
  * Errors:    -EINVAL: @target is not in the collected heap or points into an
  *            object; @w is NULL or disposed; nothing changed
- * Fatal:     GCX-BAD-POINTER if @w is no object of gcx
+ * Fatal:     GCX-BAD-POINTER if @w is no weak reference
  * Ownership: borrows both
  * Threads:   any thread; in a finalizer: yes; in a signal handler: no
  * Allocates: no
