@@ -255,6 +255,26 @@ void gcx__bdw_set_mark(const void *base)
   GC_set_mark_bit(base);
 }
 
+struct bdw_each {
+  void (*fn)(void *base, void *arg);
+  void *arg;
+};
+
+static void GC_CALLBACK bdw_each_one(void *base, size_t bytes, void *arg)
+{
+  const struct bdw_each *each = arg;
+
+  (void)bytes;
+  each->fn(base, each->arg);
+}
+
+void gcx__bdw_each_marked(void (*fn)(void *base, void *arg), void *arg)
+{
+  struct bdw_each each = { fn, arg };
+
+  GC_enumerate_reachable_objects_inner(bdw_each_one, &each);
+}
+
 void gcx__bdw_heap_bounds(uintptr_t *ret_low, uintptr_t *ret_high)
 {
   bool known = &GC_least_plausible_heap_addr != NULL &&

@@ -66,6 +66,9 @@ bool gcx__bdw_is_atomic(const void *base);    /* holds no pointers */
 size_t gcx__bdw_scan_bytes(const void *base); /* may hold pointers: 0 or all */
 bool gcx__bdw_is_marked(const void *base);
 void gcx__bdw_set_mark(const void *base);
+/* Calls @fn for each object that is marked; it may mark others, which come then or
+ * not. Stopped only. */
+void gcx__bdw_each_marked(void (*fn)(void *base, void *arg), void *arg);
 /* Of @hidden[0..n), complements of bases or 0, the indices of those that are
  * unmarked, plus @first; how many. */
 size_t gcx__bdw_unmarked(const uintptr_t *hidden, size_t n, uint32_t first,

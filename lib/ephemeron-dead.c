@@ -141,15 +141,6 @@ void gcx__ephemeron_end_dead(struct gcx__marker *m)
   ephemeron_end_tables();
 }
 
-/* The collector frees what is unmarked, and there is no way to tell it not to. */
-static bool ephemeron_is_gone(const struct gcx__entry *e)
-{
-  const void *base = gcx__bdw_base(GCX_REVEAL(e->value));
-
-  return !gcx__ephemeron_key_is_marked(e) ||
-         (base != NULL && !gcx__bdw_is_marked(base));
-}
-
 /* Is the object still the table's (or the dependent's)? Both begin alike. */
 static bool ephemeron_has_table(const struct gcx__table *t)
 {
@@ -171,7 +162,7 @@ static void ephemeron_end_strayed_tables(void)
   }
 }
 
-void gcx__ephemeron_forget(bool all)
+void gcx__ephemeron_forget(void)
 {
   struct gcx__link *l;
 
@@ -181,11 +172,9 @@ void gcx__ephemeron_forget(bool all)
     struct gcx__entries *a = t->entries;
 
     for (uint32_t i = 0; a != NULL && i < a->used; i++)
-      if (a->entry[i].key != 0 && a->entry[i].value != 0 &&
-          (all || ephemeron_is_gone(&a->entry[i])))
+      if (a->entry[i].key != 0 && a->entry[i].value != 0)
         ephemeron_end_entry(t, &a->entry[i]);
   }
-  if (all)
-    ephemeron_end_strayed_tables();
+  ephemeron_end_strayed_tables();
   ephemeron_end_tables();
 }

@@ -76,7 +76,7 @@ void gcx__ephemeron_find_dead(struct gcx__marker *m,
 /* What nothing has brought back ends. */
 void gcx__ephemeron_end_dead(struct gcx__marker *m);
 
-/* Without a verdict: what the collector is going to free ends; @all: everything. */
-void gcx__ephemeron_forget(bool all);
+/* What was freed unseen: all entries end, and the tables that are none any more. */
+void gcx__ephemeron_forget(void);
 
 #endif

@@ -7,7 +7,9 @@
  * nothing), so that marking can neither recurse nor fail in the stopped world.
  * When it is done the queue lists exactly the objects that were marked here and
  * by nobody else: the garbage that is being kept. bdwgc's mark bits are the
- * visited set. Every aligned word of an object that holds pointers is taken for
+ * visited set. Without memory for it a small queue has to do: what did not get into
+ * it is marked, and found again among all that is marked, as often as it overflows.
+ * Every aligned word of an object that holds pointers is taken for
  * one, interior pointers included: a superset of what bdwgc's own marker
  * follows, so that nothing reachable is ever missed.
  */
@@ -20,6 +22,10 @@
 #define GRANULE 16
 /* Objects of which the words are fetched before they are scanned. */
 #define AHEAD 8
+/* Entries of the queue for want of another. */
+#define EMERGENCY 4096
+
+static void *marker_emergency[EMERGENCY] GCX_NOT_A_ROOT;
 
 bool gcx__marker_reserve(struct gcx__marker *m, size_t heap_bytes)
 {
@@ -32,7 +38,7 @@ bool gcx__marker_reserve(struct gcx__marker *m, size_t heap_bytes)
   queue = gcx__vm_map(capacity * sizeof *queue);
   if (queue == NULL)
     return false;
-  if (m->queue != NULL)
+  if (m->queue != NULL && m->queue != marker_emergency)
     gcx__vm_unmap(m->queue, m->capacity * sizeof *queue);
   m->queue = queue;
   m->capacity = capacity;
@@ -43,6 +49,7 @@ void **gcx__marker_hand_over(struct gcx__marker *m, size_t *ret_capacity)
 {
   void **queue = m->queue;
 
+  GCX_ASSERT(!m->overflowed && queue != marker_emergency);
   *ret_capacity = m->capacity;
   m->queue = NULL;
   m->capacity = 0;
@@ -51,8 +58,13 @@ void **gcx__marker_hand_over(struct gcx__marker *m, size_t *ret_capacity)
 
 void gcx__marker_begin(struct gcx__marker *m, gcx__marker_edges_fn edges)
 {
+  if (m->queue == NULL) {
+    m->queue = marker_emergency;
+    m->capacity = EMERGENCY;
+  }
   m->marked = 0;
   m->scanned = 0;
+  m->overflowed = false;
   m->edges = edges;
   gcx__bdw_heap_bounds(&m->low, &m->high);
 }
@@ -62,8 +74,10 @@ void gcx__marker_add(struct gcx__marker *m, void *base)
   if (gcx__bdw_is_marked(base))
     return;
   gcx__bdw_set_mark(base);
-  GCX_ASSERT(m->marked < m->capacity);
-  m->queue[m->marked++] = base;
+  if (GCX_LIKELY(m->marked < m->capacity))
+    m->queue[m->marked++] = base;
+  else
+    m->overflowed = true;
 }
 
 static void marker_scan(struct gcx__marker *m, void *base)
@@ -83,7 +97,7 @@ static void marker_scan(struct gcx__marker *m, void *base)
   }
 }
 
-void gcx__marker_drain(struct gcx__marker *m)
+static void marker_drain_queue(struct gcx__marker *m)
 {
   while (m->scanned < m->marked) {
     void *base = m->queue[m->scanned++];
@@ -93,5 +107,26 @@ void gcx__marker_drain(struct gcx__marker *m)
     if (m->edges != NULL)
       m->edges(m, base);
     marker_scan(m, base);
+  }
+}
+
+/* Whatever the queue held has been followed: it begins anew with each object. */
+static void marker_scan_again(void *base, void *arg)
+{
+  struct gcx__marker *m = arg;
+
+  m->marked = m->scanned = 0;
+  if (m->edges != NULL)
+    m->edges(m, base);
+  marker_scan(m, base);
+  marker_drain_queue(m);
+}
+
+void gcx__marker_drain(struct gcx__marker *m)
+{
+  marker_drain_queue(m);
+  while (GCX_UNLIKELY(m->overflowed)) {
+    m->overflowed = false;
+    gcx__bdw_each_marked(marker_scan_again, m);
   }
 }

@@ -18,17 +18,21 @@ struct gcx__marker;
 typedef void (*gcx__marker_edges_fn)(struct gcx__marker *m, void *base);
 
 struct gcx__marker {
-  void **queue;   /* marked since the beginning, in that order */
+  void **queue;   /* marked since the beginning, in that order, unless room ran
+                     out: see gcx__marker_reserve() */
   size_t marked;  /* entries */
   size_t scanned; /* of those: their words have been followed */
   size_t capacity;
   uintptr_t low; /* of the collected heap */
   uintptr_t high;
   gcx__marker_edges_fn edges; /* or NULL */
+  bool overflowed; /* something was marked that did not get into the queue */
 };
 
 /* Room for one entry per object that a heap of @heap_bytes can hold. World
- * running. False: no memory; the marker must not be used in this collection. */
+ * running. False: no memory. The marker can be used all the same: with a small
+ * queue of its own, and a walk through the heap each time that it overflows. Then
+ * the queue does not list what was marked. */
 bool gcx__marker_reserve(struct gcx__marker *m, size_t heap_bytes);
 
 /* The queue is the caller's from now on: capacity entries, to be given to

@@ -147,8 +147,8 @@ static const char *termination_fault(bool roots_pushed)
   if (termination_toggle_count > TOGGLES_MAX ||
       (termination_toggle_count > 0 && termination_toggles == NULL))
     return "too many strong toggle references";
-  if (termination_spare == NULL || !termination_can_list ||
-      !gcx__judge_has_room())
+  if (termination_spare == NULL || !termination_can_mark ||
+      !termination_can_list || !gcx__judge_has_room())
     return "no memory for what was found";
   return NULL;
 }
@@ -178,7 +178,6 @@ enum termination_step {
   STEP_LONG,
   STEP_KEEP,
   STEP_FORGET,
-  STEP_FORGET_ALL,
   STEP_UNSEEN,
   STEP_AFTER
 };
@@ -198,9 +197,8 @@ static void termination_step_of(const struct gcx__termination_steps *s,
     s->clear_long();
   else if (which == STEP_KEEP && s->keep != NULL)
     s->keep(m);
-  else if ((which == STEP_FORGET || which == STEP_FORGET_ALL) &&
-           s->forget != NULL)
-    s->forget(which == STEP_FORGET_ALL);
+  else if (which == STEP_FORGET && s->forget != NULL)
+    s->forget();
   else if (which == STEP_UNSEEN && s->unseen != NULL)
     s->unseen();
   else if (which == STEP_AFTER && s->after != NULL)
@@ -263,8 +261,8 @@ static void termination_weak_after_unseen(void)
 {
   struct gcx__marker *m = &termination_marker;
 
-  if (!termination_can_mark || !gcx__bdw_all_pushed()) {
-    termination_step(STEP_FORGET_ALL);
+  if (!gcx__bdw_all_pushed()) {
+    termination_step(STEP_FORGET);
     return;
   }
   gcx__marker_begin(m, termination_begin_edges());
@@ -340,11 +338,6 @@ static void termination_mark_end(bool roots_pushed)
   termination_step(STEP_BEGIN);
   if (gcx__bdw_collections() != gcx__bdw_collections_seen()) {
     termination_after_unseen();
-  } else if (!termination_can_mark) {
-    /* The records must go, the collector frees the objects. */
-    termination_no_verdict("no memory for marking what is kept");
-    termination_step(STEP_FORGET);
-    gcx__judge_each_unmarked(gcx__judge_drop);
   } else {
     gcx__marker_begin(&termination_marker, termination_begin_edges());
     termination_mark_known(&termination_marker);

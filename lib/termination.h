@@ -35,9 +35,9 @@ struct gcx__termination_steps {
   void (*clear_long)(void);
   void (*keep)(
       struct gcx__marker *m); /* no verdict: all that they know stays */
-  /* Nothing can be marked: what is unmarked goes. @all: objects have been freed
-   * unseen, and their memory may be others': nothing is what it was. */
-  void (*forget)(bool all);
+  /* Objects have been freed unseen, and their memory may be others': nothing is
+   * what it was. */
+  void (*forget)(void);
   /* In a stop whose end will not be seen: all that they know is a root, given to
    * gcx__words_add(). */
   void (*unseen)(void);

@@ -241,10 +241,10 @@ static bool weak_is_of(uint32_t cell)
          w->cell == cell;
 }
 
-static void weak_forget(bool all)
+static void weak_forget(void)
 {
   weak_long_dead = true;
-  for (uint32_t cell = 1; all && cell < gcx__weak_limit; cell++)
+  for (uint32_t cell = 1; cell < gcx__weak_limit; cell++)
     if (*gcx__weak_self_of(cell) != 0) {
       *gcx__weak_target_of(cell) = 0;
       if (!weak_is_of(cell)) {
