@@ -103,6 +103,10 @@ void *gcx__block_alloc(size_t bytes, size_t align,
     p = block_again(t, granules, bytes, start);
   if (GCX_LIKELY(p != NULL))
     return p;
+  if (GCX_UNLIKELY(block_type_number() == 0)) {
+    errno = ENOMEM;
+    return NULL;
+  }
   return gcx__object_alloc(bytes, GCX_MAX(align, (size_t)GCX__ALIGN_MIN),
                            block_type_number(), 0, start);
 }

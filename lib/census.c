@@ -207,6 +207,17 @@ bool gcx__census_count(struct gcx__census_set *s,
   return true;
 }
 
+size_t gcx__census_count_only(bool (*wants)(uint32_t number, void *arg),
+                              void *arg)
+{
+  uint32_t limit = __atomic_load_n(&gcx__record_limit, __ATOMIC_ACQUIRE);
+  size_t count = 0;
+
+  for (uint32_t n = 1; n < limit; n++)
+    count += census_is_live(n) && wants(n, arg);
+  return count;
+}
+
 /* An object with the rows of @s, which it ends. */
 static struct gcx_census *census_finish(struct gcx__census_set *s, bool made,
                                         bool is_difference,
@@ -216,9 +227,8 @@ static struct gcx_census *census_finish(struct gcx__census_set *s, bool made,
   struct gcx_census *c = NULL;
 
   if (made)
-    c = gcx__object_alloc(sizeof *c + bytes, GCX__ALIGN_MIN,
-                          gcx__type_number(&census_type),
-                          GCX_FLAG_OPTIONAL | GCX_FLAG_ATOMIC, start);
+    c = gcx__object_alloc_of(&census_type, sizeof *c + bytes,
+                             GCX_FLAG_OPTIONAL | GCX_FLAG_ATOMIC, start);
   if (c != NULL) {
     c->at_ms = gcx__now_ms();
     c->is_difference = is_difference;

@@ -50,6 +50,9 @@ void gcx__census_set_sort(struct gcx__census_set *s);
 /* Every live object for which @wants says so (NULL: all). */
 bool gcx__census_count(struct gcx__census_set *s,
                        bool (*wants)(uint32_t number, void *arg), void *arg);
+/* How many there are; needs no memory. */
+size_t gcx__census_count_only(bool (*wants)(uint32_t number, void *arg),
+                              void *arg);
 
 /* @fd -1: the log of the reports. */
 int gcx__census_write(const struct gcx__census_row *rows, size_t n,

@@ -20,6 +20,7 @@
 #include "platform.h"
 #include "start.h"
 #include "trace.h"
+#include "type.h"
 
 /* Larger requests can't succeed and must not overflow on the way. */
 #define BYTES_MAX (SIZE_MAX / 4)
@@ -243,6 +244,17 @@ void *gcx__object_alloc(size_t bytes, size_t align, uint32_t type,
                         uint32_t flags, const struct gcx__frame *start)
 {
   return object_make(bytes, align, type, flags, start);
+}
+
+void *gcx__object_alloc_of(const struct gcx_type *type, size_t bytes,
+                           uint32_t flags, const struct gcx__frame *start)
+{
+  uint32_t number = gcx__type_number(type);
+
+  if (number != 0)
+    return gcx__object_alloc(bytes, GCX__ALIGN_MIN, number, flags, start);
+  errno = ENOMEM;
+  return NULL;
 }
 
 /* Known to be small, most of what is asked about a size is answered. */

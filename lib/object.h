@@ -140,6 +140,11 @@ void gcx__object_renew(struct gcx__thread *t, uint32_t number, size_t bytes,
 void gcx__object_set_birth(struct gcx__thread *t, uint32_t number,
                            const struct gcx__frame *start);
 
+/* One of a type that may not be known yet; flags that follow from the type are the
+ * caller's. NULL and errno. */
+void *gcx__object_alloc_of(const struct gcx_type *type, size_t bytes,
+                           uint32_t flags, const struct gcx__frame *start);
+
 /* The commonest: gcx_alloc(). */
 void *gcx__object_alloc_plain(size_t bytes, const struct gcx__frame *start);
 

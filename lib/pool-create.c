@@ -139,8 +139,8 @@ struct gcx_pool *gcx_pool_create(const struct gcx_pool_config *config)
   }
   pool_configure(pool, c);
   anchors = pool->lends_buffers ? 0 : pool->config.max_kept;
-  p = gcx__object_alloc(sizeof *p + anchors * sizeof(void *), GCX__ALIGN_MIN,
-                        gcx__type_number(&gcx__pool_type), 0, &start);
+  p = gcx__object_alloc_of(&gcx__pool_type,
+                           sizeof *p + anchors * sizeof(void *), 0, &start);
   if (p == NULL) {
     gcx__pool_free(pool);
     errno = ENOMEM;

@@ -240,9 +240,8 @@ struct gcx_handle_collector *gcx_handle_collector_create(const char *name,
     errno = EINVAL;
     return NULL;
   }
-  c = gcx__object_alloc(sizeof *c, GCX__ALIGN_MIN,
-                        gcx__type_number(&collector_type),
-                        GCX_FLAG_OPTIONAL | GCX_FLAG_ATOMIC, &start);
+  c = gcx__object_alloc_of(&collector_type, sizeof *c,
+                           GCX_FLAG_OPTIONAL | GCX_FLAG_ATOMIC, &start);
   if (c == NULL)
     return NULL;
   c->initial = c->threshold = initial;

@@ -4,24 +4,18 @@
  */
 #include "thing.h"
 
-#include <errno.h>
-
 #include "type.h"
 
 void *gcx__thing_new(const struct gcx_type *type,
                      const struct gcx__frame *start)
 {
-  uint32_t number = gcx__type_number(type), flags = 0;
+  uint32_t flags = 0;
 
-  if (number == 0) {
-    errno = ENOMEM;
-    return NULL;
-  }
   if ((type->flags & GCX_TYPE_OPTIONAL) != 0)
     flags |= GCX_FLAG_OPTIONAL;
   if ((type->flags & GCX_TYPE_ATOMIC) != 0)
     flags |= GCX_FLAG_ATOMIC;
-  return gcx__object_alloc(type->size, GCX__ALIGN_MIN, number, flags, start);
+  return gcx__object_alloc_of(type, type->size, flags, start);
 }
 
 uintptr_t gcx__thing_low;
