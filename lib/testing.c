@@ -135,25 +135,30 @@ static bool testing_wants(uint32_t number, void *arg)
          testing_is_new(arg, number) && !testing_has_owner(number);
 }
 
+static void testing_list(struct gcx_testing *scope, int fd)
+{
+  struct gcx__census_set s;
+
+  if (!gcx__census_set_init(&s))
+    return;
+  (void)gcx__census_count(&s, testing_wants, scope);
+  (void)gcx__census_write(s.rows, s.count, "not disposed", false, fd,
+                          GCX_CENSUS_TEXT);
+  gcx__census_set_fini(&s);
+}
+
 size_t gcx_testing_end(struct gcx_testing *scope, int fd)
 {
   struct testing_others *others;
-  struct gcx__census_set s;
-  size_t left = 0;
+  size_t left;
 
   if (scope == NULL || scope->signature != SIGNATURE)
     return 0;
   scope->signature = 0;
   others = scope->others;
-  if (gcx__census_set_init(&s)) {
-    (void)gcx__census_count(&s, testing_wants, scope);
-    for (size_t i = 0; i < s.count; i++)
-      left += (size_t)s.rows[i].count;
-    if (left > 0 && fd >= 0)
-      (void)gcx__census_write(s.rows, s.count, "not disposed", false, fd,
-                              GCX_CENSUS_TEXT);
-    gcx__census_set_fini(&s);
-  }
+  left = gcx__census_count_only(testing_wants, scope);
+  if (left > 0 && fd >= 0)
+    testing_list(scope, fd);
   scope->others = NULL;
   if (others != NULL)
     gcx__vm_unmap(others, others->bytes);
