@@ -163,3 +163,53 @@ void gcx__helper_end(pid_t pid, int fd, bool kill_it)
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
   }
 }
+
+/* ---- a file that this process has no descriptor for */
+
+struct helper_text {
+  const char *path;
+  const char *text;
+  size_t bytes;
+  int error;
+};
+
+/* Runs in the program's memory, with its own table of descriptors. */
+HELPER_CHILD static int child_append(void *arg)
+{
+  struct helper_text *t = arg;
+  long fd, n = 1;
+
+  (void)syscall(SYS_close, STDIN_FILENO);
+  fd = syscall(SYS_openat, AT_FDCWD, t->path,
+               O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  while (fd >= 0 && t->bytes > 0 && n > 0) {
+    n = syscall(SYS_write, fd, t->text, t->bytes);
+    if (n > 0) {
+      t->text += n;
+      t->bytes -= (size_t)n;
+    }
+  }
+  t->error = t->bytes > 0 ? errno : 0;
+  child_end(0);
+}
+
+int gcx__helper_append(const char *path, const char *text, size_t n,
+                       char *stack)
+{
+  struct helper_text t = { .path = path, .text = text, .bytes = n };
+  uint64_t before = 0;
+  int saved = errno;
+  pid_t pid;
+
+  helper_mask(UINT64_MAX, &before);
+  pid = clone(child_append, stack + GCX__HELPER_STACK_BYTES,
+              CLONE_VM | CLONE_VFORK, &t);
+  if (pid < 0)
+    t.error = errno;
+  else
+    while (waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR) {
+    }
+  helper_mask(before, NULL);
+  errno = saved;
+  return t.error;
+}

@@ -20,4 +20,10 @@ int gcx__helper_start(const char *path, int fd, char *stacks, pid_t *ret_pid);
  * do what it should. */
 void gcx__helper_end(pid_t pid, int fd, bool kill_it);
 
+/* Append @n bytes at @text to the file @path, made if there is none: in a child that
+ * has descriptors of its own, closes one of them, and ends. For a process that can't
+ * have another one. 0, or an error number. @stack: GCX__HELPER_STACK_BYTES. */
+int gcx__helper_append(const char *path, const char *text, size_t n,
+                       char *stack);
+
 #endif

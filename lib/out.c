@@ -81,10 +81,17 @@ static bool out_write(int fd, const char *text, size_t n)
   return ok;
 }
 
+static bool out_emit(const struct gcx__out *o, size_t n)
+{
+  return o->send != NULL ? o->send(o->buffer, n)
+                         : out_write(o->fd, o->buffer, n);
+}
+
 /* The first @n bytes of the buffer leave it. */
 static void out_send(struct gcx__out *o, size_t n)
 {
-  if (n > 0 && !o->failed && !out_write(o->fd, o->buffer, n)) {
+  if (n > 0 && !o->failed && !out_emit(o, n)) {
+    o->send = NULL;
     o->fd = o->spare_fd;
     o->spare_fd = -1;
     o->fell_back = o->fd >= 0;

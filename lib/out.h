@@ -23,6 +23,8 @@ struct gcx__out {
   bool at_line_start;
   int spare_fd;   /* takes over when fd can't be written, -1: none */
   bool fell_back; /* it has */
+  /* What has text written instead of fd, or NULL; false: it could not. */
+  bool (*send)(const char *text, size_t n);
 };
 
 void gcx__out_init(struct gcx__out *o, int fd, char *buffer, size_t bytes);

@@ -9,7 +9,8 @@
  * checked at the start.
  *
  * A log that can't be written is said to be so once, and stderr takes its place
- * for good. State is guarded by the lock of who prints.
+ * for good. If this process can't have another descriptor, a child writes the log:
+ * nothing is kept open for that. State is guarded by the lock of who prints.
  */
 #include "report-log.h"
 
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "helper.h"
 #include "options.h"
 #include "vm.h"
 
@@ -31,6 +33,7 @@ static size_t log_buffer_bytes = sizeof(log_small);
 static char log_path[GCX__OPTIONS_TEXT_BYTES * 2 + LOG_PID_BYTES];
 static size_t log_path_bytes; /* without ".PID"; 0: no file */
 static bool log_is_bad;       /* and that was said */
+static char *log_stack;       /* of who writes elsewhere */
 
 /* "PFX.PID" for the process that this is now. */
 static const char *log_file_name(void)
@@ -55,23 +58,27 @@ static void log_give_up(const char *why)
   log_is_bad = true;
 }
 
-static int log_open(bool *ret_opened)
+/* Where @l goes; the file, if there is one, is opened. */
+static int log_open(struct gcx__report_log *l)
 {
   const char *file = gcx__report_log_file();
   int fd;
 
-  *ret_opened = false;
   if (strcmp(gcx__opt.log_path, "stdout") == 0)
     return STDOUT_FILENO;
   if (file == NULL)
     return STDERR_FILENO;
   fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd < 0) {
+  l->opened = fd >= 0;
+  l->elsewhere = fd < 0 && errno == EMFILE && log_stack != NULL;
+  if (fd < 0 && !l->elsewhere)
     log_give_up(strerrordesc_np(errno));
-    return STDERR_FILENO;
-  }
-  *ret_opened = true;
-  return fd;
+  return l->opened ? fd : STDERR_FILENO;
+}
+
+static bool log_send_elsewhere(const char *text, size_t n)
+{
+  return gcx__helper_append(log_file_name(), text, n, log_stack) == 0;
 }
 
 void gcx__report_log_borrow(struct gcx__out *o, int fd)
@@ -81,20 +88,22 @@ void gcx__report_log_borrow(struct gcx__out *o, int fd)
 
 void gcx__report_log_begin(struct gcx__report_log *l)
 {
-  l->fd = log_open(&l->opened);
+  l->opened = l->elsewhere = false;
+  l->fd = log_open(l);
   gcx__report_log_borrow(&l->out, l->fd);
-  if (l->fd != STDERR_FILENO)
+  if (l->elsewhere)
+    l->out.send = log_send_elsewhere;
+  if (l->fd != STDERR_FILENO || l->elsewhere)
     l->out.spare_fd = STDERR_FILENO;
 }
 
 void gcx__report_log_end(struct gcx__report_log *l)
 {
   (void)gcx__out_flush(&l->out);
-  if (!l->opened)
-    return;
-  if (l->out.fell_back)
+  if (l->out.fell_back && (l->opened || l->elsewhere))
     log_give_up("a write failed");
-  (void)close(l->fd);
+  if (l->opened)
+    (void)close(l->fd);
 }
 
 /* A relative log_path means the directory in which the program was started. */
@@ -144,4 +153,6 @@ void gcx__report_log_init(void)
   }
   log_set_path();
   log_check_directory();
+  if (log_path_bytes != 0 && log_stack == NULL)
+    log_stack = gcx__vm_map(GCX__HELPER_STACK_BYTES);
 }

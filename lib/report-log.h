@@ -13,7 +13,8 @@
 struct gcx__report_log {
   struct gcx__out out; /* falls back to stderr by itself */
   int fd;
-  bool opened; /* close it again */
+  bool opened;    /* close it again */
+  bool elsewhere; /* another process writes it */
 };
 
 void gcx__report_log_init(void); /* after the options */

@@ -161,6 +161,47 @@ START_TEST(test_full_log_falls_back)
   }
 END_TEST
 
+/* Every number is taken, also those that could be had beyond the limit. */
+static void reports_without_descriptors(void *arg)
+{
+  struct rlimit few = { 64, 64 };
+  int last;
+
+  use_log(arg);
+  gcx__report_init();
+  ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+  while ((last = dup(STDIN_FILENO)) >= 0)
+    ;
+  ck_assert_int_eq(errno, EMFILE);
+  for (int i = 0; i < 2; i++) {
+    struct gcx_report r = leak_report();
+
+    errno = 0;
+    gcx__report(&r, 1, true);
+    ck_assert_int_eq(errno, 0);
+  }
+  gcx__report_note("this is said, too");
+  gcx__report_summary();
+  ck_assert_int_eq(fcntl(STDIN_FILENO, F_GETFD), 0); /* it is still ours */
+  ck_assert_int_eq(dup(STDIN_FILENO), -1);
+}
+
+START_TEST(test_no_descriptor_for_the_log)
+  {
+    static char name[] = "log";
+    const struct death *d;
+
+    gcx__opt.leak = GCX_LEAK_REPORT;
+    d = death_demand_exit(reports_without_descriptors, name, 0);
+    ck_assert_str_eq(d->err, "");
+    ck_assert_ptr_nonnull(log_text(name, d->pid));
+    ck_assert_uint_eq(death_occurrences(printed, "gcx: GCX-LEAK: "), 2);
+    ck_assert_uint_eq(death_occurrences(printed, "this is said, too"), 1);
+    ck_assert_ptr_nonnull(
+        strstr(printed, "\nSUMMARY: gcx: 2 objects, 96 bytes lost"));
+  }
+END_TEST
+
 static void reports_from_elsewhere(void *arg)
 {
   struct gcx_report r = leak_report();
@@ -250,6 +291,7 @@ static void add_log(Suite *s)
   tcase_add_test(t, test_unwritable_log);
   tcase_add_test(t, test_log_that_is_a_directory);
   tcase_add_test(t, test_full_log_falls_back);
+  tcase_add_test(t, test_no_descriptor_for_the_log);
   tcase_add_test(t, test_relative_log_of_a_daemon);
   tcase_add_test(t, test_log_to_stdout);
   tcase_add_test(t, test_child_has_its_own_log);
