@@ -13,10 +13,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <gc/gc.h>
+#include <sched.h>
 #include <sys/stat.h>
 
 #include "platform.h"
 #include "redirect.h"
+#include "thread.h"
 #include "vm.h"
 
 #define DEMAND(e)                                                           \
@@ -756,6 +758,17 @@ static size_t fill_heap(void)
   return n;
 }
 
+/* Has gcx's own thread begun? bdwgc ends the process if it has no memory to register
+ * one. */
+static bool gcx_has_thread(void)
+{
+  struct gcx__thread *t = gcx__thread_first();
+
+  while (t != NULL && !__atomic_load_n(&t->is_gcx, __ATOMIC_ACQUIRE))
+    t = gcx__thread_next(t);
+  return t != NULL;
+}
+
 /* Until there is none; then those that are there are whole, and there is room. */
 static void exhaust(void *arg)
 {
@@ -766,8 +779,8 @@ static void exhaust(void *arg)
   (void)setrlimit(RLIMIT_NOFILE, &few);
   gcx_dispose(make()); /* what is made once, is made */
   gcx_dispose(gcx_alloc(16));
-  gcx_collect();
-  DEMAND(gcx_wait_for_finalizers(UINT64_MAX)); /* its thread is there */
+  while (!gcx_has_thread())
+    (void)sched_yield();
   descriptors_before = open_descriptors();
   GC_set_max_heap_size(GC_get_heap_size());
   (void)fill_heap();
