@@ -187,6 +187,7 @@ static void full(void)
   FILE *f;
 
   fill();
+  told = 0; /* a descriptor of gcx's own can have made it full too early */
   errno = 0;
   f = fopen(it, "r");
   demand(f == NULL && errno == EMFILE, "the limit");
