@@ -609,6 +609,161 @@ START_TEST(test_a_key_finds_its_entry_when_it_is_finalized)
   }
 END_TEST
 
+/* ---- references and what they refer to, held in all sorts of ways */
+
+/* It holds the references to itself. */
+static void looks_at_its_own(void *obj)
+{
+  struct finalized *f = obj;
+  struct gcx_weak *brief = f->rest[0];
+  const struct gcx_weak *lasting = f->rest[1];
+
+  if (gcx_weak_get(brief) != NULL || gcx_weak_get(lasting) != obj ||
+      gcx_weak_set(brief, obj) != 0 || gcx_weak_get(brief) != obj)
+    __atomic_fetch_add(&found_wrong, 1, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&finalized, 1, __ATOMIC_RELAXED);
+}
+
+static const struct gcx_type own_type =
+    GCX_TYPE_INIT("own", sizeof(struct finalized), GCX_TYPE_OPTIONAL, NULL,
+                  NULL, looks_at_its_own, NULL);
+
+static GCX_NOINLINE void refer_to_themselves(void)
+{
+  for (size_t i = 0; i < MANY; i++) {
+    struct finalized *f = gcx_new(&own_type);
+
+    f->rest[0] = gcx_weak_create(f, GCX_WEAK_SHORT);
+    f->rest[1] = gcx_weak_create(f, GCX_WEAK_LONG);
+    GCX_KEEP(f);
+  }
+}
+
+START_TEST(test_references_held_by_their_target)
+  {
+    refer_to_themselves();
+    collect_and_wait();
+    collect_and_wait();
+    ck_assert_uint_ge(finalized, MANY - FEW);
+    ck_assert_uint_le(finalized, MANY);
+    ck_assert_uint_eq(found_wrong, 0);
+  }
+END_TEST
+
+static void *targets[MANY];
+
+static void lives_again(void *obj)
+{
+  const struct finalized *f = obj;
+
+  __atomic_store_n(&resurrected[f->index], obj, __ATOMIC_RELEASE);
+  __atomic_fetch_add(&finalized, 1, __ATOMIC_RELAXED);
+}
+
+static const struct gcx_type holder_type =
+    GCX_TYPE_INIT("holder", sizeof(struct finalized), GCX_TYPE_OPTIONAL, NULL,
+                  NULL, lives_again, NULL);
+
+static GCX_NOINLINE void lose_holders_of_references(void)
+{
+  for (size_t i = 0; i < MANY; i++) {
+    struct finalized *f = gcx_new(&holder_type);
+
+    targets[i] = gcx_alloc_managed(32);
+    f->index = i;
+    f->rest[0] = gcx_weak_create(targets[i], GCX_WEAK_SHORT);
+    GCX_KEEP(f);
+  }
+}
+
+/* A reference that comes back with what held it is what it was. */
+START_TEST(test_references_come_back_with_their_holder)
+  {
+    size_t others = 0;
+
+    lose_holders_of_references();
+    collect_and_wait();
+    collect_and_wait();
+    ck_assert_uint_ge(finalized, MANY - FEW);
+    for (size_t i = 0; i < MANY; i++) {
+      const struct finalized *f = resurrected[i];
+
+      if (f != NULL)
+        others += gcx_weak_get(f->rest[0]) != targets[i] ||
+                  gcx_weak_set(f->rest[0], targets[0]) != 0 ||
+                  gcx_weak_get(f->rest[0]) != targets[0];
+    }
+    ck_assert_uint_eq(others, 0);
+  }
+END_TEST
+
+static struct gcx_hold *holds[MANY];
+
+/* Every other one is held. */
+static GCX_NOINLINE void refer_and_hold(void)
+{
+  refer_both();
+  for (size_t i = 0; i < MANY; i += 2)
+    holds[i] = gcx_hold_create(gcx_weak_get(short_refs[i]));
+}
+
+static GCX_NOINLINE size_t count_held(void)
+{
+  size_t n = 0;
+
+  for (size_t i = 0; i < MANY; i += 2)
+    n += gcx_weak_get(short_refs[i]) != NULL &&
+         gcx_weak_get(long_refs[i]) == gcx_hold_get(holds[i]);
+  return n;
+}
+
+/* A strong handle keeps the target for its references, which keep nothing. */
+START_TEST(test_what_is_held_is_alive_for_its_references)
+  {
+    refer_and_hold();
+    for (int i = 0; i < 3; i++)
+      collect_and_wait();
+    ck_assert_uint_eq(count_held(), MANY / 2);
+    ck_assert_uint_le(count_alive(short_refs), MANY / 2 + FEW);
+    ck_assert_uint_ge(finalized, MANY / 2 - FEW);
+    ck_assert_uint_le(finalized, MANY / 2);
+    for (size_t i = 0; i < MANY; i += 2) {
+      gcx_dispose(holds[i]);
+      holds[i] = NULL;
+    }
+    for (int i = 0; i < 3; i++)
+      collect_and_wait();
+    ck_assert_uint_le(count_alive(long_refs), FEW);
+    ck_assert_uint_ge(finalized, MANY - FEW);
+    ck_assert_uint_eq(found_wrong, 0);
+  }
+END_TEST
+
+/* ---- alive up to here, in each frame of a recursion */
+
+#define DEEP 10
+
+static GCX_NOINLINE void collects_while_it_lives(size_t depth)
+{
+  struct finalized *f = gcx_new(&key_type);
+
+  f->index = depth;
+  collect_and_wait();
+  collect_and_wait();
+  if (depth > 1)
+    collects_while_it_lives(depth - 1);
+  ck_assert_uint_eq(__atomic_load_n(&finalized, __ATOMIC_ACQUIRE), 0);
+  gcx_keep_alive(f);
+}
+
+START_TEST(test_alive_until_it_is_kept_alive)
+  {
+    table = gcx_table_create(0);
+    collects_while_it_lives(DEEP);
+    ck_assert_uint_eq(finalized, 0);
+  }
+END_TEST
+
 static Suite *conformance_suite(void)
 {
   Suite *s = suite_create("conformance");
@@ -632,6 +787,10 @@ static Suite *conformance_suite(void)
   tcase_add_test(c, test_short_and_long_through_resurrection);
   tcase_add_test(c, test_short_again_after_resurrection);
   tcase_add_test(c, test_a_key_finds_its_entry_when_it_is_finalized);
+  tcase_add_test(c, test_references_held_by_their_target);
+  tcase_add_test(c, test_references_come_back_with_their_holder);
+  tcase_add_test(c, test_what_is_held_is_alive_for_its_references);
+  tcase_add_test(c, test_alive_until_it_is_kept_alive);
   suite_add_tcase(s, c);
   return s;
 }

@@ -78,8 +78,8 @@ END_TEST
 
 START_TEST(test_survives_collections)
   {
-    make = _i == 0 ? gcx_alloc : make_bdw;
-    refer(GCX_WEAK_SHORT, 40, true);
+    make = _i % 2 == 0 ? gcx_alloc : make_bdw;
+    refer(_i < 2 ? GCX_WEAK_SHORT : GCX_WEAK_LONG, 40, true);
     for (int i = 0; i < 20; i++) {
       gcx_collect();
       ck_assert_uint_eq(alive(), MANY);
@@ -488,7 +488,7 @@ static Suite *weak_suite(void)
 
   tcase_add_checked_fixture(c, setup, NULL);
   tcase_add_loop_test(c, test_dies_with_its_target, 0, 2);
-  tcase_add_loop_test(c, test_survives_collections, 0, 2);
+  tcase_add_loop_test(c, test_survives_collections, 0, 4);
   tcase_add_test(c, test_big_target);
   tcase_add_test(c, test_dead_references_give_their_cells_back);
   tcase_add_test(c, test_disposed);
