@@ -142,8 +142,20 @@ static void batch_free_numbers(uint32_t *at, size_t capacity)
     gcx__vm_unmap(at, capacity * sizeof *at);
 }
 
+void gcx__batch_keep(struct gcx__batch *b, enum gcx__batch_slot slot, void *at,
+                     size_t bytes)
+{
+  struct gcx__batch_memory *m = &b->memory[slot];
+
+  if (m->at != NULL)
+    gcx__vm_unmap(m->at, m->bytes);
+  *m = (struct gcx__batch_memory){ at, bytes };
+}
+
 void gcx__batch_give(struct gcx__batch *b)
 {
+  for (int slot = 0; slot < GCX_BATCH_SLOTS; slot++)
+    gcx__batch_keep(b, (enum gcx__batch_slot)slot, NULL, 0);
   if (b->garbage != NULL)
     gcx__vm_unmap(b->garbage, b->garbage_capacity * sizeof *b->garbage);
   batch_free_numbers(b->numbers, b->capacity);

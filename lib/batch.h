@@ -14,6 +14,20 @@ struct gcx__numbers {
   size_t capacity;
 };
 
+/* Memory of whoever deals with a batch: it goes with the batch, also when a function
+ * of the program's does not return and another thread takes over. */
+enum gcx__batch_slot {
+  GCX_BATCH_LOST,
+  GCX_BATCH_DISPOSALS,
+  GCX_BATCH_ORDER,
+  GCX_BATCH_SLOTS
+};
+
+struct gcx__batch_memory {
+  void *at;
+  size_t bytes;
+};
+
 struct gcx__batch {
   struct gcx__batch *next;
   uint32_t *numbers; /* of the lost objects, ascending */
@@ -24,12 +38,14 @@ struct gcx__batch {
   size_t finalizable;      /* so many, at the end of the array: see
                               gcx__batch_finalizable() */
   struct gcx__numbers due; /* to be disposed, whatever leak= says */
-  uint32_t waiting;        /* what it adds to gcx__batch_outstanding */
-  uint32_t stop;           /* number of the stop, see window.h */
-  bool certain;            /* false: report, but never fatal */
-  void **garbage;          /* all objects kept for them, tracked or not: */
-  size_t garbage_begin;    /* from here, */
-  size_t garbage_count;    /* so many */
+  struct gcx__batch_memory memory[GCX_BATCH_SLOTS];
+  bool counted;         /* its lost objects are in the total */
+  uint32_t waiting;     /* what it adds to gcx__batch_outstanding */
+  uint32_t stop;        /* number of the stop, see window.h */
+  bool certain;         /* false: report, but never fatal */
+  void **garbage;       /* all objects kept for them, tracked or not: */
+  size_t garbage_begin; /* from here, */
+  size_t garbage_count; /* so many */
   size_t garbage_capacity;
 };
 
@@ -57,6 +73,11 @@ void gcx__batch_queue(struct gcx__batch *b);
 /* Batches waiting, oldest first; they are the caller's until given back. */
 struct gcx__batch *gcx__batch_take(void);
 void gcx__batch_give(struct gcx__batch *b);
+
+/* @at, from gcx__vm_map(), is the batch's from here on; what it had in that slot
+ * is unmapped. NULL: only that. */
+void gcx__batch_keep(struct gcx__batch *b, enum gcx__batch_slot slot, void *at,
+                     size_t bytes);
 
 /* Counts what was queued for the finalizer thread, batches and others, since
  * start; the word on which that thread sleeps. */

@@ -121,23 +121,30 @@ static void finalize_each(const uint32_t *numbers, size_t n, bool critical)
       finalize_one(numbers[i]);
 }
 
-/* In no promised order, but owners before what they own. */
-void gcx__finalize_batch(const struct gcx__batch *b)
+/* In no promised order, but owners before what they own; found out once. */
+static const uint32_t *finalize_order(struct gcx__batch *b)
 {
   size_t bytes = (b->finalizable + 1) * sizeof(uint32_t);
-  const uint32_t *numbers = gcx__batch_finalizable(b);
-  uint32_t *ordered = b->finalizable > 0 ? gcx__vm_map(bytes) : NULL;
+  uint32_t *ordered = b->memory[GCX_BATCH_ORDER].at;
 
-  if (ordered != NULL) {
-    gcx__order_by_owner(numbers, b->finalizable, ordered);
-    numbers = ordered;
-  }
+  if (ordered != NULL || b->finalizable == 0)
+    return ordered;
+  ordered = gcx__vm_map(bytes);
+  if (ordered == NULL)
+    return gcx__batch_finalizable(b);
+  gcx__batch_keep(b, GCX_BATCH_ORDER, ordered, bytes);
+  gcx__order_by_owner(gcx__batch_finalizable(b), b->finalizable, ordered);
+  return ordered;
+}
+
+void gcx__finalize_batch(struct gcx__batch *b)
+{
+  const uint32_t *numbers = finalize_order(b);
+
   finalize_each(numbers, b->finalizable, false);
   for (size_t i = 0; i < b->due.count; i++)
     gcx__finalize_dispose_due(b->due.at[i]);
   finalize_each(numbers, b->finalizable, true);
-  if (ordered != NULL)
-    gcx__vm_unmap(ordered, bytes);
 }
 
 /* ---- at exit */

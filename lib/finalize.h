@@ -9,7 +9,7 @@
 
 /* Run what is due: finalizers of ordinary objects, disposals, finalizers of
  * critical ones. On the thread that has the turn. */
-void gcx__finalize_batch(const struct gcx__batch *b);
+void gcx__finalize_batch(struct gcx__batch *b);
 
 /* critical_at_exit: run the finalizers of all critical objects of this process
  * that were not disposed, reachable or not. */

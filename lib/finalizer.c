@@ -75,6 +75,8 @@ static void finalizer_deal(struct gcx__batch *b)
   if (!gcx__bdw_check_hooks())
     gcx__batch_withdraw(b, NULL);
   gcx__finding_process(b);
+  gcx__batch_keep(b, GCX_BATCH_LOST, NULL, 0);
+  gcx__batch_keep(b, GCX_BATCH_DISPOSALS, NULL, 0);
   b->count = 0;
   gcx__finalize_batch(b);
 }

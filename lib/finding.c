@@ -250,7 +250,8 @@ static void finding_dispose_heirs(uint32_t *numbers, size_t n, uint32_t *memory)
 
 /* What refers before what it refers to; an owned object by its owner. Heirs come
  * together, when it is the turn of the first. What is left are rings of owners. */
-static void finding_dispose(const struct gcx__lost *lost, size_t n)
+static void finding_dispose(struct gcx__batch *b, const struct gcx__lost *lost,
+                            size_t n)
 {
   size_t bytes = 3 * n * sizeof(uint32_t), owned = 0;
   uint32_t *numbers = gcx__vm_map(bytes);
@@ -261,6 +262,7 @@ static void finding_dispose(const struct gcx__lost *lost, size_t n)
       finding_dispose_one(lost[i].number);
     return;
   }
+  gcx__batch_keep(b, GCX_BATCH_DISPOSALS, numbers, bytes);
   finding_sort(lost, n, numbers);
   for (size_t i = 0; i < n; i++) {
     enum gcx__heir heir = gcx__owner_heir(numbers[i]);
@@ -277,10 +279,22 @@ static void finding_dispose(const struct gcx__lost *lost, size_t n)
   gcx__order_by_owner(numbers, owned, numbers + n);
   for (size_t i = 0; i < owned; i++)
     finding_dispose_one(numbers[n + i]);
-  gcx__vm_unmap(numbers, bytes);
 }
 
-void gcx__finding_process(const struct gcx__batch *b)
+/* Once for a batch, though it be taken up again. */
+static void finding_count_lost(struct gcx__batch *b,
+                               const struct gcx__lost *lost, size_t n)
+{
+  if (b->counted)
+    return;
+  b->counted = true;
+  gcx__finding_add(n);
+  for (size_t i = 0; i < n; i++)
+    gcx__type_count_up(gcx__record_at(lost[i].number)->type,
+                       GCX_TYPE_COUNT_ABANDONED);
+}
+
+void gcx__finding_process(struct gcx__batch *b)
 {
   size_t n = 0;
   struct gcx__lost *lost;
@@ -294,20 +308,17 @@ void gcx__finding_process(const struct gcx__batch *b)
                      b->count, b->stop);
     return;
   }
-  if (n > 0) {
-    gcx__finding_add(n);
-    for (size_t i = 0; i < n; i++)
-      gcx__type_count_up(gcx__record_at(lost[i].number)->type,
-                         GCX_TYPE_COUNT_ABANDONED);
-    if (gcx__opt.leak == GCX_LEAK_DISPOSE) {
-      finding_disposing = true;
-      finding_dispose(lost, n);
-      finding_disposing = false;
-    } else {
-      finding_report(b, lost, n);
-    }
+  gcx__batch_keep(b, GCX_BATCH_LOST, lost, gcx__classify_bytes(b));
+  if (n == 0)
+    return;
+  finding_count_lost(b, lost, n);
+  if (gcx__opt.leak == GCX_LEAK_DISPOSE) {
+    finding_disposing = true;
+    finding_dispose(b, lost, n);
+    finding_disposing = false;
+  } else {
+    finding_report(b, lost, n);
   }
-  gcx__vm_unmap(lost, gcx__classify_bytes(b));
 }
 
 /* ---- exit_check=undisposed */

@@ -9,7 +9,7 @@
 
 /* Deal with one batch as leak= says: report it, or dispose it. On the finalizer
  * thread, or on the thread that asks where there is none. */
-void gcx__finding_process(const struct gcx__batch *b);
+void gcx__finding_process(struct gcx__batch *b);
 
 /* Abandoned objects dealt with since start. */
 size_t gcx__finding_count(void);

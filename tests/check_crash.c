@@ -225,6 +225,31 @@ START_TEST(test_all_of_them_leave)
   }
 END_TEST
 
+/* The same of dispose functions; each object counts once. */
+static int leaves_its_disposal(void *obj)
+{
+  (void)obj;
+  all_left++;
+  pthread_exit(NULL);
+}
+
+static const struct gcx_type left_disposal_type = GCX_TYPE_INIT(
+    "left disposal", 48, 0, NULL, leaves_its_disposal, NULL, NULL);
+
+START_TEST(test_all_disposals_leave)
+  {
+    size_t found = 0;
+
+    lose_of_type(&left_disposal_type, 500);
+    for (int i = 0; i < 3; i++)
+      found += gcx_check();
+    demand_most(all_left, 500);
+    ck_assert_uint_eq(found, (size_t)all_left);
+    gcx__opt.leak = GCX_LEAK_REPORT; /* no exit status */
+    _exit(0);
+  }
+END_TEST
+
 /* A jump needs a frame to go to: the call is made here, not by gcx's thread. */
 static jmp_buf outside;
 
@@ -622,6 +647,7 @@ static Suite *crash_suite(void)
   tcase_add_test(tc, test_leaving_is_fatal);
   tcase_add_test(tc, test_the_others_are_finalized_all_the_same);
   tcase_add_test(tc, test_all_of_them_leave);
+  tcase_add_test(tc, test_all_disposals_leave);
   tcase_add_test(tc, test_jumping_out_is_fatal);
   tcase_add_test(tc, test_jumping_out_is_reported);
   tcase_add_test(tc, test_jumping_inside_is_fine);
