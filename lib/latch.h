@@ -2,8 +2,9 @@
 /*
  * latch.h - a lock of one word, for structures of which there are many
  *
- * Below all ranked locks: a holder takes only ranked ones, and none of them is
- * held while one waits for a latch. Not to be held across a fork by anybody but
+ * A holder takes ranked locks, of those that are not held while one waits for a
+ * latch. Held then is the lock of the list of tables alone, which no holder of a
+ * latch takes. Not to be held across a fork by anybody but
  * the forking thread: the child resets those of others.
  */
 #ifndef GCX_LATCH_H

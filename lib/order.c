@@ -17,6 +17,7 @@
 
 struct order {
   uint8_t *wanted; /* a bit for each record */
+  size_t bytes;    /* of that: records may be made meanwhile */
   uint32_t *ret;
   size_t count;
 };
@@ -30,7 +31,7 @@ static void order_put(struct order *o, uint32_t number)
 {
   uint8_t bit = (uint8_t)(1u << (number & 7));
 
-  if (number / 8 >= order_bytes() || (o->wanted[number / 8] & bit) == 0)
+  if (number / 8 >= o->bytes || (o->wanted[number / 8] & bit) == 0)
     return;
   o->wanted[number / 8] &= (uint8_t)~bit;
   o->ret[o->count++] = number;
@@ -97,11 +98,10 @@ static bool order_is_wanted(const struct order *o, uint32_t number)
 void gcx__order_by_owner(const uint32_t *numbers, size_t n,
                          uint32_t *ret_numbers)
 {
-  struct order o = { .ret = ret_numbers };
-  size_t bytes = order_bytes();
+  struct order o = { .ret = ret_numbers, .bytes = order_bytes() };
 
   if (n > 0 && gcx__owner_any())
-    o.wanted = gcx__vm_map(bytes);
+    o.wanted = gcx__vm_map(o.bytes);
   if (o.wanted == NULL) {
     memcpy(ret_numbers, numbers, n * sizeof *numbers);
     return;
@@ -114,5 +114,5 @@ void gcx__order_by_owner(const uint32_t *numbers, size_t n,
       order_walk(&o, order_root(numbers[i]));
   gcx__unlock(&gcx__aux_lock);
   GCX_ASSERT(o.count <= n);
-  gcx__vm_unmap(o.wanted, bytes);
+  gcx__vm_unmap(o.wanted, o.bytes);
 }

@@ -34,12 +34,11 @@ static uint64_t table_asked; /* epoch in which a collection was asked for */
 
 /* ---- values and arrays */
 
-/* An entry with this value has ended. The caller holds @value. */
-void gcx__table_let_go(const struct gcx__table *t, void *value)
+void gcx__table_let_go(bool borrows, void *value)
 {
   uint32_t number;
 
-  if (t->borrows || !gcx__thing_is_base(value))
+  if (borrows || !gcx__thing_is_base(value))
     return;
   number = gcx__object_number(value);
   if (number != 0)
@@ -257,6 +256,7 @@ static int table_put_locked(struct gcx__table *t, const void *self,
 int gcx__table_put(struct gcx__table *t, const void *self, const void *key,
                    void *value, bool replace)
 {
+  bool borrows;
   void *old = NULL;
   int result;
 
@@ -264,11 +264,12 @@ int gcx__table_put(struct gcx__table *t, const void *self, const void *key,
     return -EINVAL;
   gcx__latch_lock(&t->latch);
   result = table_put_locked(t, self, key, GCX_HIDE(value), replace, &old);
+  borrows = t->borrows;
   gcx__latch_unlock(&t->latch);
   if (result == -EEXIST && replace) {
     result = 0;
-    if (old != value && !t->borrows)
-      gcx__table_let_go(t, old);
+    if (old != value && !borrows)
+      gcx__table_let_go(borrows, old);
   }
   table_ask_for_collection();
   GCX_KEEP(key);
@@ -281,7 +282,7 @@ int gcx__table_change(struct gcx__table *t, const void *self, const void *key,
 {
   struct gcx__entry *e;
   void *old = NULL;
-  bool found;
+  bool found, borrows;
 
   if (value == (void *)UINTPTR_MAX)
     return -EINVAL;
@@ -290,9 +291,10 @@ int gcx__table_change(struct gcx__table *t, const void *self, const void *key,
   found = e != NULL && gcx__table_reveal(&e->value, &old);
   if (found)
     __atomic_store_n(&e->value, GCX_HIDE(value), __ATOMIC_RELEASE);
+  borrows = t->borrows;
   gcx__latch_unlock(&t->latch);
   if (found && old != value)
-    gcx__table_let_go(t, old);
+    gcx__table_let_go(borrows, old);
   GCX_KEEP(key);
   GCX_KEEP(value);
   return found ? 0 : -EINVAL;
@@ -328,7 +330,7 @@ void gcx__table_clear_locked(struct gcx__table *t)
     if (gcx__table_reveal(&a->entry[i].value, &value)) {
       __atomic_store_n(&a->entry[i].value, 0, __ATOMIC_RELEASE);
       t->removed++;
-      gcx__table_let_go(t, value);
+      gcx__table_let_go(t->borrows, value);
     }
   __atomic_store_n(&t->entries, NULL, __ATOMIC_RELEASE);
   table_retire(t, a);
@@ -361,7 +363,7 @@ void gcx__table_follow_in(struct gcx__table *t, void *old, void *now)
       t->removed++;
     if (had &&
         (now == NULL || table_append(t, GCX_HIDE(now), GCX_HIDE(value)) != 0))
-      gcx__table_let_go(t, value);
+      gcx__table_let_go(t->borrows, value);
   }
   gcx__latch_unlock(&t->latch);
 }

@@ -163,7 +163,8 @@ struct gcx_table *gcx_table_create(unsigned flags)
   t = gcx__thing_new(&table_type, &start);
   if (t == NULL)
     return NULL;
-  t->state = gcx__table_make((flags & GCX_TABLE_BORROWS) != 0);
+  t->borrows = (flags & GCX_TABLE_BORROWS) != 0;
+  t->state = gcx__table_make(t->borrows);
   if (t->state == NULL) {
     gcx_discard(t);
     errno = ENOMEM;
@@ -210,10 +211,11 @@ static int table_settle(struct gcx_table *table, const void *key, void *made,
   }
   if (result != -EEXIST)
     return result;
-  if (!gcx__table_lookup(t, GCX_HIDE(key), ret_value))
+  if (!gcx__table_lookup(t, GCX_HIDE(key), ret_value) ||
+      !gcx__thing_is(table, GCX__TABLE_SIGNATURE)) /* then it has none at all */
     return -EAGAIN;
   if (*ret_value != made)
-    gcx__table_let_go(t, made);
+    gcx__table_let_go(table->borrows, made);
   return 0;
 }
 
@@ -235,8 +237,10 @@ int gcx_table_get_or_add(struct gcx_table *t, const void *key, gcx_make_fn make,
       result = table_settle(t, key, made, &value);
     while (result == -EAGAIN);
     if (result != 0)
-      gcx__table_let_go(state, made); /* nobody else knows it */
+      gcx__table_let_go(t->borrows, made); /* nobody else knows it */
     GCX_KEEP(made);
+  } else if (!gcx__thing_is(t, GCX__TABLE_SIGNATURE)) {
+    result = -EINVAL; /* it has ended: that was perhaps another table's */
   }
   if (result == 0 && ret_value != NULL)
     *ret_value = value;
@@ -253,7 +257,7 @@ bool gcx_table_remove(struct gcx_table *t, const void *key)
   bool taken = state != NULL && gcx__table_take(state, t, key, &value);
 
   if (taken) {
-    gcx__table_let_go(state, value);
+    gcx__table_let_go(t->borrows, value);
     gcx__table_ask_for_collection();
   }
   GCX_KEEP(t);

@@ -19,6 +19,7 @@ extern const struct gcx__thing_kind gcx__table_kind GCX_HIDDEN;
 struct gcx_table {
   uint64_t signature;
   struct gcx__table *state;
+  bool borrows; /* as in the state, which may be another table's later */
 };
 
 /* Two cache lines: what readers look at, and what each change writes. */
@@ -106,8 +107,9 @@ bool gcx__table_take(struct gcx__table *t, const void *self, const void *key,
 void gcx__table_clear(struct gcx__table *t, const void *self);
 void gcx__table_clear_locked(struct gcx__table *t); /* the latch is held */
 
-/* An entry with this value has ended. The caller holds @value. */
-void gcx__table_let_go(const struct gcx__table *t, void *value);
+/* An entry with this value has ended, of a table that @borrows or not. The caller
+ * holds @value. */
+void gcx__table_let_go(bool borrows, void *value);
 
 /* No latch is held. Retired arrays go after a stop: many are a reason for one. */
 void gcx__table_ask_for_collection(void);

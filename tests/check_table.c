@@ -223,6 +223,46 @@ START_TEST(test_a_writer_that_comes_too_late)
   }
 END_TEST
 
+/* The factory ends the table, whose state becomes that of one of the other kind:
+ * what becomes of the value is still decided by the first. */
+struct ending {
+  struct gcx_table *table;
+  struct gcx_table *next;
+  unsigned flags; /* of the next one */
+};
+
+static void *ends_the_table(const void *key, void *arg)
+{
+  struct ending *e = arg;
+  const struct gcx__table *state = e->table->state;
+
+  (void)key;
+  gcx_dispose(e->table);
+  collect();
+  for (int i = 0; i < MANY && e->next == NULL; i++) {
+    values[i] = gcx_table_create(e->flags);
+    if (((struct gcx_table *)values[i])->state == state)
+      e->next = values[i];
+  }
+  return value_new(NULL);
+}
+
+START_TEST(test_a_factory_that_ends_its_table)
+  {
+    struct ending e = { .flags = _i == 0 ? GCX_TABLE_BORROWS : 0 };
+    void *key = gcx_alloc_managed(32), *out = NULL;
+
+    e.table = gcx_table_create(_i == 0 ? 0 : GCX_TABLE_BORROWS);
+    ck_assert_int_eq(
+        gcx_table_get_or_add(e.table, key, ends_the_table, &e, &out), -EINVAL);
+    ck_assert_ptr_nonnull(e.next);
+    ck_assert_ptr_null(out);
+    ck_assert_uint_eq(gcx_table_count(e.next), 0);
+    ck_assert(gcx_wait_for_finalizers(UINT64_MAX));
+    ck_assert_uint_eq(disposals(), _i == 0 ? 1 : 0);
+  }
+END_TEST
+
 START_TEST(test_no_table)
   {
     static char text[64] = "neither a table nor an object";
@@ -1319,6 +1359,7 @@ static Suite *table_suite(void)
   tcase_add_test(c, test_arguments);
   tcase_add_test(c, test_disposed_table);
   tcase_add_test(c, test_a_writer_that_comes_too_late);
+  tcase_add_loop_test(c, test_a_factory_that_ends_its_table, 0, 2);
   tcase_add_test(c, test_no_table);
   tcase_add_test(c, test_many);
   tcase_add_test(c, test_get_or_add);
