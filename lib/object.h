@@ -88,7 +88,8 @@ static inline struct gcx__cells_piece *gcx__object_piece(struct gcx__cells *c,
 }
 
 /* Size of the cell at @p if it is remembered, else 0. Any value may be asked: what
- * is not at the start of a cell has no trailer there. */
+ * is not at the start of a cell has no trailer there, and where no cell can start
+ * none is looked for. */
 static inline size_t gcx__object_cell_in(struct gcx__cells *c, const void *p)
 {
   const struct gcx__cells_piece *m = gcx__object_piece(c, p);
@@ -96,7 +97,8 @@ static inline size_t gcx__object_cell_in(struct gcx__cells *c, const void *p)
   if (GCX_UNLIKELY(m->piece != (uintptr_t)p / GCX__CELLS_PIECE ||
                    m->collection != (uint32_t)*gcx__bdw_count_at ||
                    (uintptr_t)p % GCX__CELLS_PIECE + m->bytes >
-                       GCX__CELLS_PIECE))
+                       GCX__CELLS_PIECE ||
+                   (uintptr_t)p % GCX__CELL_GRANULE != 0))
     return 0;
   return m->bytes;
 }
