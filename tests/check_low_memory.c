@@ -5,8 +5,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -95,61 +93,6 @@ START_TEST(test_the_kernels_file)
   }
 END_TEST
 
-static volatile bool spinning;
-
-static void *spins(void *arg)
-{
-  while (spinning)
-    ;
-  return arg;
-}
-
-/* Does the kernel tell @fd within @ms? */
-static bool is_told(int fd, int ms)
-{
-  struct pollfd p = { .fd = fd, .events = POLLPRI };
-
-  return poll(&p, 1, ms) == 1 && (p.revents & POLLPRI) != 0;
-}
-
-#define SPINNERS 16
-
-/* The kernel's own word, on what can be made short here: processors. The same
- * threshold and window, asked for in the same way; memory's file differs in its
- * name. A second trigger says whether this kernel tells at all. */
-START_TEST(test_the_kernel_tells)
-  {
-    static int fd;
-    int own = gcx__low_memory_open("/proc/pressure/cpu");
-    pthread_t watcher, spinners[SPINNERS];
-    uint64_t before = gcx__bdw_collections();
-    bool told = false;
-
-    fd = gcx__low_memory_open("/proc/pressure/cpu");
-    if (fd < 0 || own < 0) {
-      printf("not tested: /proc/pressure/cpu: %s\n", strerror(-fd));
-      return;
-    }
-    watcher = thread_start(watches, &fd);
-    ck_assert_int_eq(pthread_detach(watcher), 0);
-    spinning = true;
-    for (int i = 0; i < SPINNERS; i++)
-      spinners[i] = thread_start(spins, NULL);
-    for (int i = 0; i < 10 && !told; i++)
-      told = is_told(own, 1000);
-    while (told && gcx__low_memory_reactions() == 0)
-      (void)sched_yield();
-    spinning = false;
-    for (int i = 0; i < SPINNERS; i++)
-      (void)thread_join(spinners[i]);
-    if (told)
-      ck_assert_uint_gt(gcx__bdw_collections(), before);
-    else
-      printf("not tested: the kernel did not tell\n");
-    (void)close(own);
-  }
-END_TEST
-
 static void allocates(void *arg)
 {
   gcx__opt.low_memory = GCX_LOW_MEMORY_PSI;
@@ -195,7 +138,6 @@ static Suite *suite(void)
   tcase_add_test(c, test_collects_each_time);
   tcase_add_test(c, test_files_that_cant_be_had);
   tcase_add_test(c, test_the_kernels_file);
-  tcase_add_test(c, test_the_kernel_tells);
   tcase_add_test(c, test_the_program_goes_on);
   suite_add_tcase(s, c);
   return s;
