@@ -60,15 +60,15 @@ static void show_failures(void)
 
 static void show_zero(void)
 {
-  char *p = malloc(nothing), *q = calloc(nothing, 8), *r = malloc(10);
+  char *p = malloc(nothing), *q = calloc(nothing, 8), *r = malloc(10), *moved;
 
   SHOW(p);
   SHOW(q);
   SHOW(p != q);
-  p = realloc(p, 10);
-  SHOW(p);
+  moved = realloc(p, 10);
+  SHOW(moved);
   SHOW(realloc(r, nothing)); /* it is freed */
-  free(p);
+  free(moved);
   free(q);
 }
 
