@@ -200,20 +200,25 @@ static void keep_state(struct machine *m, struct gcx__reader *r, bool remember)
   }
 }
 
+/* Where a description says @n. Nonsense wraps, and is found out by its use. */
+static int64_t factored(const struct machine *m, uint64_t n)
+{
+  return (int64_t)(n * (uint64_t)m->common->data_align);
+}
+
 /* Instructions about where a register is. False: not one of them. */
 static bool run_register(struct machine *m, struct gcx__reader *r, unsigned op)
 {
-  int64_t align = m->common->data_align;
   uint64_t reg;
 
   switch (op) {
   case CFA_OFFSET_EXTENDED:
     reg = gcx__read_uleb(r);
-    set_register(m, reg, SAVED_AT, (int64_t)gcx__read_uleb(r) * align);
+    set_register(m, reg, SAVED_AT, factored(m, gcx__read_uleb(r)));
     return true;
   case CFA_OFFSET_EXTENDED_SF:
     reg = gcx__read_uleb(r);
-    set_register(m, reg, SAVED_AT, gcx__read_sleb(r) * align);
+    set_register(m, reg, SAVED_AT, factored(m, (uint64_t)gcx__read_sleb(r)));
     return true;
   case CFA_RESTORE_EXTENDED:
     restore_register(m, gcx__read_uleb(r));
@@ -252,7 +257,7 @@ static bool run_cfa(struct machine *m, struct gcx__reader *r, unsigned op)
     return true;
   case CFA_DEF_SF:
     reg = gcx__read_uleb(r);
-    set_cfa(m, reg, gcx__read_sleb(r) * m->common->data_align);
+    set_cfa(m, reg, factored(m, (uint64_t)gcx__read_sleb(r)));
     return true;
   case CFA_DEF_REGISTER:
     m->row.cfa_register = gcx__read_uleb(r);
@@ -261,7 +266,7 @@ static bool run_cfa(struct machine *m, struct gcx__reader *r, unsigned op)
     m->row.cfa_offset = (int64_t)gcx__read_uleb(r);
     return true;
   case CFA_DEF_OFFSET_SF:
-    m->row.cfa_offset = gcx__read_sleb(r) * m->common->data_align;
+    m->row.cfa_offset = factored(m, (uint64_t)gcx__read_sleb(r));
     return true;
   case CFA_DEF_EXPRESSION:
     m->row.cfa_other = true;
@@ -280,8 +285,7 @@ static void run_one(struct machine *m, struct gcx__reader *r)
   if ((op & 0xc0) == CFA_ADVANCE) {
     m->location += low * m->common->code_align;
   } else if ((op & 0xc0) == CFA_OFFSET) {
-    set_register(m, low, SAVED_AT,
-                 (int64_t)gcx__read_uleb(r) * m->common->data_align);
+    set_register(m, low, SAVED_AT, factored(m, gcx__read_uleb(r)));
   } else if ((op & 0xc0) == CFA_RESTORE) {
     restore_register(m, low);
   } else if (op >= CFA_ADVANCE1 && op <= CFA_ADVANCE4) {

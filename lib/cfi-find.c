@@ -45,7 +45,8 @@ static bool object_read(const struct dl_phdr_info *info,
   }
   table.low = (const uint8_t *)(info->dlpi_addr + part->p_vaddr);
   table.high = table.low + part->p_filesz;
-  return (uintptr_t)table.high - header >= table.bytes &&
+  return header <= (uintptr_t)table.high &&
+         (uintptr_t)table.high - header >= table.bytes &&
          gcx__cfi_read(&table, s->target, &s->cfi);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define GCX_NO_NOTE /* else a static libgcx speaks for the program it is in */
 #include "../include/gcx/build.h"
 #include "../include/gcx/collector.h"
 #include "../include/gcx/root.h"
