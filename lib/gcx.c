@@ -37,6 +37,7 @@
 #include "termination.h"
 #include "thread.h"
 #include "trace.h"
+#include "unwind.h"
 #include "weak.h"
 
 static pthread_once_t gcx_once = PTHREAD_ONCE_INIT;
@@ -145,6 +146,7 @@ static void gcx_start_once(void)
   gcx__platform_init();
   gcx_read_options();
   gcx_refuse_thread_sanitizer();
+  gcx__unwind_init();
   gcx__report_init();
   gcx__modules_init();
   gcx__termination_init();

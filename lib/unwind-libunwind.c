@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unwind-libunwind.c - the only file that includes libunwind
+ * unwind-libunwind.c - stacks by libunwind
  *
  * Two ways outwards. unw_backtrace() is fast, tells return addresses only, and
  * is wrong after a library was unloaded and another one took its addresses (its

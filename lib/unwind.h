@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unwind.h - the seam to libunwind: the only file that includes it is
- *            unwind-libunwind.c
+ * unwind.h - the seam to libunwind: the only files that include it are
+ *            unwind-libunwind.c and unwind-access.c
  */
 #ifndef GCX_UNWIND_H
 #define GCX_UNWIND_H
 
 #include "assert.h"
+
+/* gcx reads the stacks of others: no sanitizer knows that this is meant. */
+#define GCX_READS_STACK \
+  __attribute__((no_sanitize("address"), no_sanitize("thread")))
 
 /* State of a frame at the return into it: what continues a walk outwards. */
 struct gcx__frame {
@@ -29,6 +33,12 @@ struct gcx__frame {
       (uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0)), \
       0, 0 })
 #endif
+
+/* Once, at start, before anything is opened: makes libunwind ready, without a
+ * descriptor of its own. */
+void gcx__unwind_init(void);
+/* A word of 8 bytes, as far as can be told: a thread may unmap it now. */
+bool gcx__unwind_can_read(uintptr_t address);
 
 /* Return addresses from @start's outwards (pcs[0] == start->pc), at most @max,
  * complete and slow; 0 if there is no stack to be had. After a library was

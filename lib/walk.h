@@ -11,10 +11,6 @@
 #define GCX_WALK_MAX 256          /* frames */
 #define GCX_WALK_NO_FP UINT32_MAX /* in place of a distance: fp is not used */
 
-/* gcx reads the stacks of others: no sanitizer knows that this is meant. */
-#define GCX_READS_STACK \
-  __attribute__((no_sanitize("address"), no_sanitize("thread")))
-
 /* A saved frame pointer that a rule needs. */
 struct gcx__walk_link {
   uint32_t at;    /* words from the start's sp */

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -171,6 +173,91 @@ START_TEST(many_walks_of_a_new_thread)
     ck_assert_uint_eq(fast_n[0], careful_n[0]);
     ck_assert_int_eq(
         memcmp(fast[0], careful[0], fast_n[0] * sizeof(fast[0][0])), 0);
+  }
+END_TEST
+
+/* ------------------------------------------------------------- descriptors */
+
+#define FILES 6
+
+/* The numbers that the next two will have. */
+static void lowest_two(int ret_fds[2])
+{
+  ck_assert_int_eq(pipe(ret_fds), 0);
+  (void)close(ret_fds[0]);
+  (void)close(ret_fds[1]);
+}
+
+START_TEST(no_descriptor_is_kept)
+  {
+    int before[2], after[2];
+
+    lowest_two(before);
+    gcx__unwind_init();
+    left = 0;
+    recurse();
+    lowest_two(after);
+    ck_assert_int_eq(after[0], before[0]);
+    ck_assert_int_eq(after[1], before[1]);
+    ck_assert_uint_gt(careful_n[0], 3);
+  }
+END_TEST
+
+/* A program that closes what it does not know, and has files of its own at these
+ * numbers then, as a daemon does. */
+START_TEST(files_at_the_numbers_of_libunwinds_pipe_are_left_alone)
+  {
+    int was[2], files[FILES];
+    struct stat s;
+
+    lowest_two(was);
+    gcx__unwind_init();
+    left = 0;
+    recurse();
+    (void)close(was[0]);
+    (void)close(was[1]);
+    for (int i = 0; i < FILES; i++) {
+      files[i] = memfd_create("file", 0);
+      ck_assert_int_eq(write(files[i], "12345678", 8), 8);
+      ck_assert_int_eq(lseek(files[i], 0, SEEK_SET), 0);
+    }
+    ck_assert_int_eq(files[0], was[0]);
+    for (int i = 0; i < 3; i++) {
+      pthread_t thread;
+
+      ck_assert_int_eq(pthread_create(&thread, NULL, walk_often, NULL), 0);
+      pthread_join(thread, NULL);
+    }
+    for (int i = 0; i < FILES; i++) {
+      ck_assert_int_eq(fstat(files[i], &s), 0);
+      ck_assert_int_eq(s.st_size, 8);
+      ck_assert_int_eq(lseek(files[i], 0, SEEK_CUR), 0);
+    }
+  }
+END_TEST
+
+/* What can't be read is asked for, and no signal comes of it. */
+START_TEST(a_frame_pointer_into_nothing)
+  {
+    size_t page = gcx__page_bytes();
+    char *hole = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct gcx__frame nowhere = { 0x1234, 0x5678, 0 };
+
+    ck_assert_ptr_ne(hole, MAP_FAILED);
+    gcx__unwind_init();
+    ck_assert(gcx__unwind_can_read((uintptr_t)hole));
+    ck_assert(gcx__unwind_can_read((uintptr_t)hole + page - 4));
+    ck_assert_int_eq(munmap(hole + page, page), 0);
+    ck_assert(gcx__unwind_can_read((uintptr_t)hole + page - 8));
+    ck_assert(!gcx__unwind_can_read((uintptr_t)hole + page - 4));
+    ck_assert_int_eq(mprotect(hole, page, PROT_NONE), 0);
+    errno = ENOTTY;
+    ck_assert(!gcx__unwind_can_read((uintptr_t)hole));
+    ck_assert(!gcx__unwind_can_read(8));
+    ck_assert(!gcx__unwind_can_read(UINTPTR_MAX - 7));
+    ck_assert_int_eq(errno, ENOTTY);
+    ck_assert_uint_eq(gcx__unwind(&nowhere, fast[0], MAX, true), 0);
   }
 END_TEST
 
@@ -379,6 +466,9 @@ static Suite *unwind_suite(void)
   tcase_add_loop_test(t, limits_and_strangers, 0, 2);
   tcase_add_loop_test(t, no_more_than_asked_for, 0, 2);
   tcase_add_test(t, many_walks_of_a_new_thread);
+  tcase_add_test(t, no_descriptor_is_kept);
+  tcase_add_test(t, files_at_the_numbers_of_libunwinds_pipe_are_left_alone);
+  tcase_add_test(t, a_frame_pointer_into_nothing);
   tcase_add_test(t, exit_called_by_the_program);
   tcase_add_test(t, exit_called_by_libc_for_the_program);
   tcase_add_test(t, main_has_returned);
