@@ -157,7 +157,8 @@ static void interpose_tell_altstack(const struct gcx__thread *t)
                     t->altstack_high - t->altstack_low);
 }
 
-/* A thread without an entry is asked when it gets one. */
+/* A thread without an entry is asked when it gets one. bdwgc does not stop markers,
+ * and holds its lock until one that it has started is there. */
 INTERPOSE_EXPORT int sigaltstack(const stack_t *ss, stack_t *ret_old)
 {
   struct gcx__thread *t = gcx__thread_current;
@@ -169,7 +170,7 @@ INTERPOSE_EXPORT int sigaltstack(const stack_t *ss, stack_t *ret_old)
   has = (ss->ss_flags & SS_DISABLE) == 0;
   t->altstack_low = has ? (uintptr_t)ss->ss_sp : 0;
   t->altstack_high = has ? (uintptr_t)ss->ss_sp + ss->ss_size : 0;
-  if (interpose_ready && t->stack_high != 0)
+  if (interpose_ready && t->stack_high != 0 && !t->is_marker)
     interpose_tell_altstack(t);
   return 0;
 }
