@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "options.h"
 #include "platform.h"
@@ -19,9 +18,6 @@
 /* What the heap starts with, unless GC_INITIAL_HEAP_SIZE asks otherwise: saves
  * small programs a collection for each 64 KiB. Untouched pages cost nothing. */
 #define BDW_INITIAL_BYTES ((size_t)8 << 20)
-
-/* From this size of the heap on, marking is shared with bdwgc's markers. */
-#define BDW_MARKERS_BYTES ((size_t)32 << 20)
 
 #define BDW_CLEAR_BYTES ((size_t)64 << 10)
 #define BDW_PAGE_MIN ((size_t)4 << 10)
@@ -38,9 +34,7 @@ extern size_t bdw_count __asm__("GC_gc_no") __attribute__((weak));
 const size_t gcx__bdw_no_count;
 const size_t *gcx__bdw_count_at = &gcx__bdw_no_count;
 
-static uint32_t bdw_starter; /* who starts bdwgc, or its markers */
-static bool bdw_initialised;
-static pid_t bdw_markers_wanted; /* this process starts them when it pays */
+static uint32_t bdw_starter; /* who is in gcx__bdw_init() */
 
 /* ---- start */
 
@@ -94,55 +88,16 @@ static void bdw_expand(void)
     (void)GC_expand_hp(BDW_INITIAL_BYTES - have);
 }
 
-/* ---- markers */
-
-/* bdwgc starts its markers at once, when there is nothing to mark: a thread and its
- * stack in every process, and libc takes locks from then on. interpose.c refuses
- * them, which bdwgc takes for a system without room for more threads. */
-bool gcx__bdw_refuses_markers(void)
-{
-  if (bdw_initialised || !gcx__bdw_is_starting() ||
-      gcx__getenv("GC_MARKERS") != NULL)
-    return false;
-  bdw_markers_wanted = getpid();
-  return true;
-}
-
-/* It warns of each thread that it can't have. */
-static void bdw_allow_threads(void)
-{
-  GC_warn_proc warn = GC_get_warn_proc();
-
-  GC_set_warn_proc(GC_ignore_warn_proc);
-  GC_allow_register_threads();
-  GC_set_warn_proc(warn);
-}
-
-/* The child of a fork gets none, as with bdwgc alone. */
-void gcx__bdw_ensure_markers(void)
-{
-  pid_t wanted = __atomic_load_n(&bdw_markers_wanted, __ATOMIC_RELAXED);
-
-  if (GCX_LIKELY(wanted == 0 || gcx__bdw_heap_bytes() < BDW_MARKERS_BYTES))
-    return;
-  if (__atomic_exchange_n(&bdw_markers_wanted, 0, __ATOMIC_RELAXED) != getpid())
-    return;
-  __atomic_store_n(&bdw_starter, gcx__tid(), __ATOMIC_RELAXED);
-  GC_start_mark_threads();
-  __atomic_store_n(&bdw_starter, 0, __ATOMIC_RELAXED);
-}
-
 void gcx__bdw_init(const struct gcx__bdw_hooks *hooks)
 {
   __atomic_store_n(&bdw_starter, gcx__tid(), __ATOMIC_RELAXED);
   bdw_exclude_own();
   bdw_start_collector();
-  bdw_allow_threads();
+  GC_allow_register_threads();
   bdw_expand();
   if (&bdw_count != NULL)
     gcx__bdw_count_at = &bdw_count;
   gcx__bdw_hooks_begin(hooks);
-  bdw_initialised = true;
   __atomic_store_n(&bdw_starter, 0, __ATOMIC_RELAXED);
 }
 

@@ -141,11 +141,7 @@ void gcx__bdw_clear_stack(void);
 void gcx__bdw_atfork_order(void);
 /* The two signals that stop and resume threads; 0 if not known yet. */
 void gcx__bdw_signals(int *ret_suspend, int *ret_restart);
-bool gcx__bdw_is_starting(void); /* bdwgc, or its markers: by this thread */
-/* bdwgc wants to start a marker: not yet. */
-bool gcx__bdw_refuses_markers(void);
-/* They are started if they have been refused and the heap is large by now. Locks. */
-void gcx__bdw_ensure_markers(void);
+bool gcx__bdw_is_starting(void); /* calling thread inside gcx__bdw_init() */
 /* Bounds of libgc's text, to tell its own calls of interposed functions. */
 bool gcx__bdw_is_own_code(uintptr_t pc);
 

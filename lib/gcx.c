@@ -124,7 +124,6 @@ static void gcx_after_collection(void)
 static void gcx_on_refill(void)
 {
   gcx__finalizer_ensure();
-  gcx__bdw_ensure_markers();
   gcx_after_collection();
   gcx__census_signal_ensure();
   gcx__low_memory_ensure();

@@ -320,8 +320,6 @@ INTERPOSE_EXPORT int pthread_create(pthread_t *id,
   struct gcx__thread *t;
   int result;
 
-  if (who == INTERPOSE_MARKER && gcx__bdw_refuses_markers())
-    return EAGAIN;
   if (!interpose_wants(who))
     return INTERPOSE_REAL(pthread_create)(id, attributes, fn, arg);
   t = gcx__thread_prepare((void (*)(void))fn, arg);

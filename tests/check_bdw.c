@@ -9,13 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../include/gcx/collector.h"
-#include "../include/gcx/object.h"
 #include "bdw.h"
 #include "check_main.h"
-#include "death.h"
 #include "holders.h"
-#include "interpose.h"
 #include "options.h"
 #include "platform.h"
 #include "thread.h"
@@ -407,10 +403,11 @@ START_TEST(test_clear_small_stack)
   }
 END_TEST
 
-/* ---- markers: a process of its own, since a forked child has none */
+/* ---- how far the heap grows from one collection to the next */
 
-#define MARKERS_HEAP ((size_t)40 << 20)
-#define MARKERS_NODES ((size_t)1 << 20)
+#define ROOM_LIVE ((size_t)40 << 20)
+#define ROOM_GARBAGE ((size_t)32 << 20)
+#define ROOM_CELL ((size_t)64)
 
 struct node {
   struct node *next;
@@ -419,69 +416,6 @@ struct node {
 };
 
 static struct node *nodes;
-
-static size_t grow(void)
-{
-  size_t n = 0;
-
-  while (n < MARKERS_NODES && gcx__bdw_heap_bytes() < MARKERS_HEAP) {
-    for (size_t i = 0; i < 1024; i++) {
-      struct node *one = gcx_alloc_managed(sizeof *one);
-      ck_assert_ptr_nonnull(one);
-      one->next = nodes;
-      one->number = n++;
-      nodes = one;
-    }
-  }
-  return n;
-}
-
-START_TEST(test_markers)
-  {
-    size_t n;
-
-    if (gcx__interpose_obstacle() == NULL)
-      ck_assert_uint_eq(gcx__bdw_markers(), 0);
-    n = grow();
-    ck_assert_uint_ge(gcx__bdw_heap_bytes(), MARKERS_HEAP);
-    (void)grow(); /* one more refill */
-    for (int i = 0; i < 1024; i++)
-      GCX_KEEP(gcx_alloc_managed(sizeof(struct node)));
-    if (gcx__cpus() > 1)
-      ck_assert_uint_gt(gcx__bdw_markers(), 0);
-    for (int i = 0; i < 3; i++)
-      gcx_collect();
-    for (const struct node *at = nodes; at != NULL; at = at->next)
-      ck_assert_uint_eq(at->number, --n);
-    ck_assert_uint_eq(n, 0);
-    ck_assert_int_ne(gcx_verdict(), GCX_ABANDONED);
-  }
-END_TEST
-
-static void become_marked(void *unused)
-{
-  (void)unused;
-  (void)setenv("GCX_TEST_MARKERS", "1", 1);
-  (void)unsetenv("GC_MARKERS");
-  (void)setenv("CK_FORK", "no", 1);
-  (void)execl("/proc/self/exe", "check_bdw", (char *)NULL);
-  _exit(127);
-}
-
-START_TEST(test_markers_come_with_the_heap)
-  {
-    const struct death *d = death_run(become_marked, NULL);
-
-    ck_assert_msg(WIFEXITED(d->status) && WEXITSTATUS(d->status) == 0,
-                  "status 0x%x: %s\n%s", (unsigned)d->status, d->out, d->err);
-  }
-END_TEST
-
-/* ---- how far the heap grows from one collection to the next */
-
-#define ROOM_LIVE ((size_t)40 << 20)
-#define ROOM_GARBAGE ((size_t)32 << 20)
-#define ROOM_CELL ((size_t)64)
 
 START_TEST(test_room_where_all_is_in_use)
   {
@@ -521,11 +455,6 @@ static Suite *suite(void)
   Suite *s = suite_create("bdw");
   TCase *c = tcase_create("bdw");
 
-  suite_add_tcase(s, c);
-  if (getenv("GCX_TEST_MARKERS") != NULL) {
-    tcase_add_test(c, test_markers);
-    return s;
-  }
   tcase_add_test(c, test_seen);
   tcase_add_test(c, test_event_replaced);
   tcase_add_test(c, test_event_chained);
@@ -545,7 +474,7 @@ static Suite *suite(void)
   tcase_add_test(c, test_clear_small_stack);
   tcase_add_test(c, test_room_where_all_is_in_use);
   tcase_add_test(c, test_no_room_where_there_is_garbage);
-  tcase_add_test(c, test_markers_come_with_the_heap);
+  suite_add_tcase(s, c);
   return s;
 }
 

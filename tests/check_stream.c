@@ -234,6 +234,16 @@ static GCX_NOINLINE void open_live(FILE **to)
   *to = piped("echo word", "r");
 }
 
+/* Its word is read first: echo would die of SIGPIPE. */
+static void close_live(FILE *live)
+{
+  char line[16];
+
+  ck_assert_ptr_nonnull(fgets(line, sizeof line, live));
+  ck_assert_str_eq(line, "word\n");
+  ck_assert_int_eq(gcx_redirect_pclose(live), 0);
+}
+
 #define PIPES 12
 
 /* Between two that are held, and beside a held file. */
@@ -254,8 +264,8 @@ START_TEST(test_lost_popen)
 #else
     ck_assert_uint_le(objects_found(), (size_t)PIPES);
 #endif
-    ck_assert_int_eq(gcx_redirect_pclose(live_before), 0);
-    ck_assert_int_eq(gcx_redirect_pclose(live_after), 0);
+    close_live(live_before);
+    close_live(live_after);
     ck_assert_int_eq(gcx_redirect_fclose(file), 0);
     (void)objects_found();
     ck_assert_uint_le(seen->findings[GCX_REPORT_LEAK], (size_t)PIPES);
