@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <gcx.h>
+
 #include "bdw.h"
 #include "check_main.h"
 #include "holders.h"
