@@ -39,9 +39,7 @@ static uint32_t bdw_starter; /* who is in gcx__bdw_init() */
 /* ---- start */
 
 /* bdwgc takes the thread that initialises it for the main one, whose stack it
- * thinks it knows, or reads all mappings to find. And it would collect, with
- * nothing in its heap yet, to learn which addresses small numbers look like: there
- * are too many addresses for that to matter. */
+ * thinks it knows, or reads all mappings to find. */
 static void bdw_start_collector(void)
 {
   struct gcx__thread *self = gcx__thread_self();
@@ -49,7 +47,6 @@ static void bdw_start_collector(void)
   if (GC_is_init_called())
     return;
   GC_set_all_interior_pointers(1);
-  GC_set_dont_precollect(1);
   if (self != NULL && self->stack_high != 0) {
     struct GC_stack_base base = { .mem_base = (void *)self->stack_high };
     GC_set_stackbottom(NULL, &base);
