@@ -61,34 +61,33 @@ static const char *exhaust_name(int error)
   return error == EMFILE ? "EMFILE" : error == ENFILE ? "ENFILE" : "ENOMEM";
 }
 
-/* One site of @held. */
-static void exhaust_report(int error, const struct gcx__tally *held,
-                           size_t count, uint32_t site, const char *where)
+static void exhaust_report(size_t count, uint32_t site, const char *fmt, ...)
+    GCX_PRINTF(3, 4);
+
+static void exhaust_report(size_t count, uint32_t site, const char *fmt, ...)
 {
-  struct gcx_report r = { .id = GCX_REPORT_EXHAUSTED, .count = count };
+  struct gcx_report r = { .id = GCX_REPORT_EXHAUSTED,
+                          .count = count,
+                          .birth_site = site };
   struct gcx__out o;
+  va_list ap;
 
   gcx__out_init(&o, -1, r.detail, sizeof r.detail);
-  gcx__out_fmt(&o,
-               "%s: %zu of at most %zu descriptors were held by lost objects, "
-               "%zu of them opened %s",
-               exhaust_name(error), held->total, exhaust_limit(), count, where);
-  r.birth_site = site;
+  va_start(ap, fmt);
+  gcx__out_vfmt(&o, fmt, ap);
+  va_end(ap);
   gcx__report(&r, 1, false);
 }
 
-/* Memory can run out for want of what held no descriptor. */
-static void exhaust_report_others(size_t found)
+/* One site of @held. */
+static void exhaust_report_site(int error, const struct gcx__tally *held,
+                                size_t count, uint32_t site, const char *where)
 {
-  struct gcx_report r = { .id = GCX_REPORT_EXHAUSTED, .count = found };
-  struct gcx__out o;
-
-  gcx__out_init(&o, -1, r.detail, sizeof r.detail);
-  gcx__out_fmt(&o,
-               "ENOMEM: %zu lost objects were found, none of which held a "
-               "descriptor",
-               found);
-  gcx__report(&r, 1, false);
+  exhaust_report(count, site,
+                 "%s: %zu of at most %zu descriptors were held by lost "
+                 "objects, %zu of them opened %s",
+                 exhaust_name(error), held->total, exhaust_limit(), count,
+                 where);
 }
 
 static void exhaust_tell(int error, uint32_t mark, size_t found)
@@ -100,13 +99,18 @@ static void exhaust_tell(int error, uint32_t mark, size_t found)
   elsewhere = held.total;
   for (size_t i = 0; i < held.sites; i++)
     if (held.at[i].count > 0) {
-      exhaust_report(error, &held, held.at[i].count, held.at[i].site, "here");
+      exhaust_report_site(error, &held, held.at[i].count, held.at[i].site,
+                          "here");
       elsewhere -= held.at[i].count;
     }
   if (elsewhere > 0)
-    exhaust_report(error, &held, elsewhere, 0, "elsewhere");
+    exhaust_report_site(error, &held, elsewhere, 0, "elsewhere");
   if (held.total == 0 && found > 0 && error == ENOMEM)
-    exhaust_report_others(found);
+    /* memory can run out for want of what held no descriptor */
+    exhaust_report(found, 0,
+                   "ENOMEM: %zu lost objects were found, none of which held a "
+                   "descriptor",
+                   found);
 }
 
 /* ---- a collection */
