@@ -31,9 +31,11 @@ bool gcx__bdw_have_free(size_t bytes)
   return GC_get_free_bytes() >= bytes || GC_expand_hp(bytes) != 0;
 }
 
+/* What was given back to the system is still there to be used, but not counted as
+ * free: without it the heap would grow for ever. */
 void gcx__bdw_ensure_room(void)
 {
-  size_t free = GC_get_free_bytes();
+  size_t free = GC_get_free_bytes() + GC_get_unmapped_bytes();
 
   if (GC_get_dont_expand() || free >= HEAP_ROOM ||
       gcx__getenv("GC_INITIAL_HEAP_SIZE") != NULL ||

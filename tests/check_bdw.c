@@ -19,6 +19,8 @@
 #include "thread.h"
 
 /* From gc.h, which bdw-gc.h alone may include. */
+extern size_t GC_get_heap_size(void);
+extern size_t GC_get_unmapped_bytes(void);
 typedef void (*event_fn)(int event);
 typedef void (*push_fn)(void);
 typedef int (*toggle_fn)(void *object);
@@ -440,6 +442,28 @@ START_TEST(test_room_where_all_is_in_use)
   }
 END_TEST
 
+/* What bdwgc gives back to the system, after some collections that did not need
+ * it, is not made up for by more. */
+START_TEST(test_room_is_made_once)
+  {
+    static void *kept[20000];
+    size_t first = 0;
+
+    gcx__opt.interval_ms = 0;
+    for (size_t k = 0; k < GCX_ARRAY_LENGTH(kept); k++)
+      kept[k] = gcx_alloc_managed(48);
+    for (int i = 0; i < 200; i++) {
+      for (size_t k = 0; k < GCX_ARRAY_LENGTH(kept) / 16; k++)
+        GCX_KEEP(gcx_alloc_managed(48)); /* refills, which make room */
+      gcx_collect();
+      if (i == 19)
+        first = GC_get_heap_size() + GC_get_unmapped_bytes();
+    }
+    ck_assert_uint_le(GC_get_heap_size() + GC_get_unmapped_bytes(),
+                      first + ROOM_LIVE);
+  }
+END_TEST
+
 START_TEST(test_no_room_where_there_is_garbage)
   {
     uint64_t before = gcx__bdw_collections();
@@ -475,6 +499,7 @@ static Suite *suite(void)
   tcase_add_test(c, test_clear_stack);
   tcase_add_test(c, test_clear_small_stack);
   tcase_add_test(c, test_room_where_all_is_in_use);
+  tcase_add_test(c, test_room_is_made_once);
   tcase_add_test(c, test_no_room_where_there_is_garbage);
   suite_add_tcase(s, c);
   return s;
