@@ -184,6 +184,7 @@ static bool loaded_copy_make(const struct dl_phdr_info *first)
 {
   struct loaded_copy *c = &loaded_copy;
   struct loaded_fill fill = { .copy = NULL };
+  ElfW(Phdr) * headers;
 
   if (c->info != NULL && c->adds == first->dlpi_adds &&
       c->subs == first->dlpi_subs)
@@ -199,11 +200,12 @@ static bool loaded_copy_make(const struct dl_phdr_info *first)
   c->n = fill.n;
   c->adds = first->dlpi_adds;
   c->subs = first->dlpi_subs;
-  fill = (struct loaded_fill){ .copy = c };
-  fill.next_header = (ElfW(Phdr) *)(void *)(c->info + c->n);
-  fill.next_text =
-      (char *)(fill.next_header + (c->bytes - fill.text) / sizeof(ElfW(Phdr)));
+  headers = (ElfW(Phdr) *)(void *)(c->info + c->n);
+  fill = (struct loaded_fill){ .copy = c,
+                               .next_header = headers,
+                               .next_text = (char *)(headers + fill.headers) };
   (void)loaded_walk()(loaded_fill_one, &fill);
+  GCX_ASSERT(fill.next_text == (char *)c->info + c->bytes);
   return true;
 }
 
