@@ -24,6 +24,7 @@
 #include "vm.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -56,6 +57,7 @@ static struct vm_chunk vm_first GCX_NOT_A_ROOT;
 static struct vm_slab *vm_slab;
 static uint64_t vm_calls;
 static uint64_t vm_fail_at;
+static pthread_t vm_failing; /* 0: no thread */
 
 /* ------------------------------------------------------------------ system */
 
@@ -89,7 +91,9 @@ static bool call_fails(void)
 {
   uint64_t n = __atomic_add_fetch(&vm_calls, 1, __ATOMIC_RELAXED);
 
-  return GCX_UNLIKELY(n == __atomic_load_n(&vm_fail_at, __ATOMIC_RELAXED));
+  return GCX_UNLIKELY(n == __atomic_load_n(&vm_fail_at, __ATOMIC_RELAXED) ||
+                      __atomic_load_n(&vm_failing, __ATOMIC_RELAXED) ==
+                          pthread_self());
 }
 
 /* ------------------------------------------------------------------- table */
@@ -301,6 +305,11 @@ void gcx__vm_fail_at(uint64_t n)
   uint64_t calls = __atomic_load_n(&vm_calls, __ATOMIC_RELAXED);
 
   __atomic_store_n(&vm_fail_at, n == 0 ? 0 : calls + n, __ATOMIC_RELAXED);
+}
+
+void gcx__vm_fail_here(bool fail)
+{
+  __atomic_store_n(&vm_failing, fail ? pthread_self() : 0, __ATOMIC_RELAXED);
 }
 
 uint64_t gcx__vm_calls(void)

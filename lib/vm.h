@@ -28,6 +28,8 @@ void *gcx__vm_alloc(size_t bytes) GCX_MUST_CHECK;
 
 /* Tests: the n-th map or alloc from now fails (0: none does). */
 void gcx__vm_fail_at(uint64_t n);
+/* Tests: all of them by the calling thread fail, or no longer do. */
+void gcx__vm_fail_here(bool fail);
 uint64_t gcx__vm_calls(void);
 
 #endif
