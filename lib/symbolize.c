@@ -38,6 +38,7 @@
 #define SYMBOLIZE_FULL (SYMBOLIZE_ENTRIES / 4 * 3)
 #define SYMBOLIZE_TEXT_BYTES ((size_t)4 * 1024 * 1024)
 #define SYMBOLIZE_LINE_BYTES ((size_t)8 * 1024)
+#define SYMBOLIZE_BESIDE_BYTES 128 /* of a request, beside the path */
 #define SYMBOLIZE_PATH_BYTES 4096
 #define SYMBOLIZE_PROBLEM_BYTES 256
 
@@ -120,12 +121,20 @@ static struct symbolize_entry *symbolize_slot(const struct gcx__module *module,
   }
 }
 
+/* A request is one line: the helper would take two lines for two requests, and each
+ * later answer would be that of another address. */
+static bool symbolize_can_ask(const struct gcx__module *module)
+{
+  return module->path != NULL && strchr(module->path, '\n') == NULL &&
+         strlen(module->path) < SYMBOLIZE_LINE_BYTES - SYMBOLIZE_BESIDE_BYTES;
+}
+
 static void symbolize_add_address(uintptr_t pc, uint32_t epoch)
 {
   const struct gcx__module *module = gcx__modules_find(pc, epoch);
   struct symbolize_entry *e;
 
-  if (module == NULL || module->path == NULL ||
+  if (module == NULL || !symbolize_can_ask(module) ||
       symbolize_count == SYMBOLIZE_FULL)
     return;
   e = symbolize_slot(module, pc - module->bias);

@@ -241,6 +241,33 @@ START_TEST(test_unknown_address)
   }
 END_TEST
 
+/* A directory of the program's whose name has line breaks in it. */
+START_TEST(test_module_with_line_breaks_in_its_name)
+  {
+    uintptr_t pcs[2];
+    uint32_t site;
+    char path[256];
+    void *library;
+
+    make_library();
+    run("d=$(printf 'a\\n\\nb') && mkdir \"$d\" && mv lib.so \"$d\"");
+    (void)snprintf(path, sizeof(path), "%s/a\n\nb/lib.so", directory);
+    library = dlopen(path, RTLD_NOW);
+    ck_assert_msg(library != NULL, "%s", dlerror());
+    (void)gcx__modules_refresh();
+    pcs[0] = address_in(library);
+    pcs[1] = (uintptr_t)conn_open + 1;
+    site = gcx__depot_put(pcs, 2);
+    gcx__symbolize_begin();
+    gcx__symbolize_add(site);
+    gcx__symbolize_run();
+    source_is(pcs[1], gcx__modules_epoch(), 0, "conn_open", "reports.h",
+              conn_open_line, false);
+    nothing_is_known(pcs[0]);
+    ck_assert_str_eq(gcx__symbolize_problem(), "");
+  }
+END_TEST
+
 START_TEST(test_each_address_is_asked_once)
   {
     struct gcx__symbolize_stats stats;
@@ -322,6 +349,7 @@ static Suite *symbolize_suite(void)
   tcase_add_loop_test(modules, test_separate_debug_file_by_build_id, 0, 2);
   tcase_add_loop_test(modules, test_file_that_changed, 0, 2);
   tcase_add_test(modules, test_unknown_address);
+  tcase_add_test(modules, test_module_with_line_breaks_in_its_name);
   tcase_add_test(modules, test_each_address_is_asked_once);
   tcase_add_test(modules, test_more_addresses_than_fit);
   tcase_add_test(modules, test_tool_completes_a_raw_report);
