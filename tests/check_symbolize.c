@@ -268,6 +268,41 @@ START_TEST(test_module_with_line_breaks_in_its_name)
   }
 END_TEST
 
+/* Of files, too, as the compiler was told them: that answer is one line. */
+START_TEST(test_file_with_line_breaks_in_its_name)
+  {
+    struct gcx__source s;
+    uintptr_t pcs[3];
+    uint32_t site;
+    void *library;
+
+    write_file("lib.c",
+               "#line 1 \"odd\\n\\n\\tname.c\"\n"
+               "int odd(int x);\n"
+               "int odd(int x) { return x * 3; }\n"
+               "#line 1 \"even.c\"\n"
+               "int even(int x);\n"
+               "int even(int x) { return x * 5; }\n",
+               0600);
+    run("${CC:-cc} -g -O2 -fPIC -shared -Wl,--build-id -o lib.so lib.c");
+    library = open_library();
+    pcs[0] = (uintptr_t)dlsym(library, "odd") + 1;
+    pcs[1] = (uintptr_t)dlsym(library, "even") + 1;
+    pcs[2] = (uintptr_t)conn_open + 1;
+    site = gcx__depot_put(pcs, 3);
+    gcx__symbolize_begin();
+    gcx__symbolize_add(site);
+    gcx__symbolize_run();
+    source_is(pcs[1], gcx__modules_epoch(), 0, "even", "even.c", 2, false);
+    source_is(pcs[2], gcx__modules_epoch(), 0, "conn_open", "reports.h",
+              conn_open_line, false);
+    ck_assert(gcx__symbolize_get(pcs[0], gcx__modules_epoch(), 0, &s));
+    ck_assert_str_eq(s.function, "odd");
+    ck_assert_ptr_nonnull(strstr(s.file, "odd???name.c"));
+    ck_assert_uint_eq(s.line, 2);
+  }
+END_TEST
+
 START_TEST(test_each_address_is_asked_once)
   {
     struct gcx__symbolize_stats stats;
@@ -350,6 +385,7 @@ static Suite *symbolize_suite(void)
   tcase_add_loop_test(modules, test_file_that_changed, 0, 2);
   tcase_add_test(modules, test_unknown_address);
   tcase_add_test(modules, test_module_with_line_breaks_in_its_name);
+  tcase_add_test(modules, test_file_with_line_breaks_in_its_name);
   tcase_add_test(modules, test_each_address_is_asked_once);
   tcase_add_test(modules, test_more_addresses_than_fit);
   tcase_add_test(modules, test_tool_completes_a_raw_report);

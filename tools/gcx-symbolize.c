@@ -27,6 +27,14 @@
 
 #include "source.h"
 
+/* A name out of somebody's file: it can neither end a line or a field, nor control
+ * a terminal. */
+static void put_name(const char *s)
+{
+  for (; *s != '\0'; s++)
+    putchar(iscntrl((unsigned char)*s) ? '?' : *s);
+}
+
 /* ---- the library's helper ---- */
 
 static void serve_answer(const struct source *s)
@@ -34,8 +42,10 @@ static void serve_answer(const struct source *s)
   for (size_t i = 0; i < s->n; i++) {
     const struct source_frame *f = &s->frames[i];
 
-    printf("%s\t%s\t%d\t%d\n", f->function != NULL ? f->function : "",
-           source_file(f), f->line, (int)f->inlined);
+    put_name(f->function != NULL ? f->function : "");
+    putchar('\t');
+    put_name(source_file(f));
+    printf("\t%d\t%d\n", f->line, (int)f->inlined);
   }
   putchar('\n');
   fflush(stdout);
@@ -136,13 +146,18 @@ static void filter_print(const struct raw_frame *raw, const struct source *s,
   for (size_t i = 0; i < s->n; i++) {
     const struct source_frame *f = &s->frames[i];
 
-    printf("%*s#%u %s", raw->indent, "", (*number)++,
-           f->function != NULL ? f->function : "??");
-    if (f->file != NULL)
-      printf(" %s:%d", source_file(f), f->line);
-    else
-      printf(" in %s+0x%llx (BuildId %s)", raw->path,
-             (unsigned long long)raw->offset, raw->build_id);
+    printf("%*s#%u ", raw->indent, "", (*number)++);
+    put_name(f->function != NULL ? f->function : "??");
+    if (f->file != NULL) {
+      putchar(' ');
+      put_name(source_file(f));
+      printf(":%d", f->line);
+    } else {
+      printf(" in ");
+      put_name(raw->path);
+      printf("+0x%llx (BuildId %s)", (unsigned long long)raw->offset,
+             raw->build_id);
+    }
     puts(f->inlined ? " (inlined)" : "");
   }
 }
