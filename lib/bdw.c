@@ -98,6 +98,11 @@ void gcx__bdw_init(const struct gcx__bdw_hooks *hooks)
   __atomic_store_n(&bdw_starter, 0, __ATOMIC_RELAXED);
 }
 
+bool gcx__bdw_has_begun(void)
+{
+  return GC_is_init_called() != 0;
+}
+
 bool gcx__bdw_is_starting(void)
 {
   uint32_t starter = __atomic_load_n(&bdw_starter, __ATOMIC_RELAXED);
@@ -368,11 +373,4 @@ void gcx__bdw_signals(int *ret_suspend, int *ret_restart)
 {
   *ret_suspend = GCX_MAX(GC_get_suspend_signal(), 0);
   *ret_restart = GCX_MAX(GC_get_thr_restart_signal(), 0);
-}
-
-/* Prepare handlers run last registered first: bdwgc's, which takes its lock and
- * finishes an incremental collection, must be in place before ours. */
-void gcx__bdw_atfork_order(void)
-{
-  GCX_ASSERT(GC_is_init_called());
 }

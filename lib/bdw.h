@@ -138,7 +138,7 @@ void gcx__bdw_altstack(void *stack, size_t stack_bytes, void *alt,
                        size_t alt_bytes);
 /* Wipe the dead part of the calling thread's stack. */
 void gcx__bdw_clear_stack(void);
-void gcx__bdw_atfork_order(void);
+bool gcx__bdw_has_begun(void); /* is it initialised? */
 /* The two signals that stop and resume threads; 0 if not known yet. */
 void gcx__bdw_signals(int *ret_suspend, int *ret_restart);
 bool gcx__bdw_is_starting(void); /* calling thread inside gcx__bdw_init() */

@@ -2,7 +2,8 @@
 /*
  * fork.c - gcx across fork()
  *
- * prepare takes gcx's locks in the order of ranks, then bdwgc's handler its own.
+ * prepare takes gcx's locks in the order of ranks, then bdwgc's handler its own, then
+ * that for the list of loaded objects is taken, which a collection asks for.
  * In the child one thread is left. What was tracked before belongs to the parent
  * and is dropped in silence when it becomes unreachable: all records below a
  * limit (gcx__record_inherited). No number below it is given out again, nor is a
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "../include/gcx/collector.h"
+#include "bdw.h"
 #include "cells.h"
 #include "census.h"
 #include "fd.h"
@@ -34,6 +36,21 @@
 #include "thread.h"
 #include "trace.h"
 #include "unwind.h"
+
+static void fork_prepare_last(void)
+{
+  gcx__loaded_before_fork();
+}
+
+static void fork_parent_first(void)
+{
+  gcx__loaded_after_fork(false);
+}
+
+static void fork_child_first(void)
+{
+  gcx__loaded_after_fork(true);
+}
 
 static void fork_prepare(void)
 {
@@ -60,7 +77,6 @@ static void fork_child(void)
   struct gcx__thread *self;
 
   gcx__lock_reinit_all();
-  gcx__loaded_after_fork();
   gcx__unwind_after_fork(true);
   gcx__lifecycle_after_fork(); /* while vanished threads are on the list */
   gcx__thread_after_fork(fork_drop);
@@ -79,6 +95,14 @@ static void fork_child(void)
   gcx__fd_after_fork();
   gcx__table_after_fork();
   gcx__report_after_fork();
+}
+
+/* A program that has initialised bdwgc itself has the handlers in another order: a
+ * collection would wait for us, and we for it. */
+void gcx__fork_init_early(void)
+{
+  (void)pthread_atfork(gcx__bdw_has_begun() ? NULL : fork_prepare_last,
+                       fork_parent_first, fork_child_first);
 }
 
 void gcx__fork_init(void)

@@ -151,6 +151,7 @@ static void gcx_start_once(void)
   gcx__termination_init();
   gcx__weak_init();
   gcx__ephemeron_init();
+  gcx__fork_init_early();
   gcx__bdw_init(&gcx__termination_hooks);
   gcx__interpose_init(&gcx_thread_hooks);
   gcx_check_roots();

@@ -8,7 +8,8 @@
  * for a moment only, never while a callback of the program's runs:
  *
  *   who walks      turn, gate, ld.so's lock: the list is copied and published; gate
- *                  given back; callbacks; gate again, for an instant: withdrawn
+ *                  given back; callbacks; gate again, for an instant: withdrawn,
+ *                  and ld.so's lock given back
  *   who is brief   (a collection, libunwind, gcx) gate; published? then the copy;
  *                  else ld.so's lock, which is then held by ld.so alone, and not
  *                  for long
@@ -74,6 +75,8 @@ static struct loaded_end loaded_scanned;
 /* The calling thread is inside one of the functions below. */
 static __thread unsigned loaded_depth
     __attribute__((tls_model("initial-exec")));
+/* It forks, and has the gate for that. */
+static __thread bool loaded_forks __attribute__((tls_model("initial-exec")));
 
 static GCX_BEFORE_SANITIZERS loaded_walk_fn loaded_walk(void)
 {
@@ -215,16 +218,19 @@ struct loaded_call {
   gcx__loaded_fn fn;
   void *arg;
   bool has_gate;
+  bool published;
   int result;
 };
 
-static void loaded_withdraw(const bool *published)
+/* The gate is kept until ld.so's lock has been given back: who has the gate and
+ * sees nothing published knows that no walker has that lock. */
+static void loaded_withdraw(struct loaded_call **call)
 {
-  if (!*published)
+  if (!(*call)->published)
     return;
   gcx__latch_lock(&loaded_gate);
+  (*call)->has_gate = true;
   loaded_published = false;
-  gcx__latch_unlock(&loaded_gate);
 }
 
 static void loaded_leave(struct loaded_call *call)
@@ -238,12 +244,11 @@ static void loaded_leave(struct loaded_call *call)
 /* Called for the first object, with ld.so's lock held: everything happens here. */
 static int loaded_inside(struct dl_phdr_info *info, size_t size, void *arg)
 {
-  struct loaded_call *call = arg;
-  bool published __attribute__((cleanup(loaded_withdraw))) = false;
+  struct loaded_call *call __attribute__((cleanup(loaded_withdraw))) = arg;
 
   (void)size;
-  published = loaded_published = loaded_copy_make(info);
-  if (published)
+  call->published = loaded_published = loaded_copy_make(info);
+  if (call->published)
     loaded_find_end(&loaded_end, info);
   call->has_gate = false;
   gcx__latch_unlock(&loaded_gate);
@@ -254,7 +259,7 @@ static int loaded_inside(struct dl_phdr_info *info, size_t size, void *arg)
 static int loaded_take_turn(gcx__loaded_fn fn, void *arg)
 {
   struct loaded_call call
-      __attribute__((cleanup(loaded_leave))) = { fn, arg, true, 0 };
+      __attribute__((cleanup(loaded_leave))) = { fn, arg, true, false, 0 };
 
   gcx__latch_lock(&loaded_turn);
   gcx__latch_lock(&loaded_gate);
@@ -325,11 +330,31 @@ int gcx__loaded_iterate_to_scan(gcx__loaded_fn fn, void *arg)
 
 /* ---- fork */
 
-/* Whoever else was inside is gone. What was published stays so: ld.so's lock is
- * not made anew in a child, and its list can't change any more. */
-void gcx__loaded_after_fork(void)
+/* ld.so's lock is not made anew in a child: held by a thread that is gone, it would
+ * be waited for by the first collection. With the gate in our hands nobody is at
+ * the list but who has published it. A handler of the program's that asks for the
+ * list now, or a fork from a handler of a signal that came inside, goes straight to
+ * ld.so. */
+void gcx__loaded_before_fork(void)
 {
-  gcx__latch_reset(&loaded_gate);
-  if (loaded_depth == 0)
+  if (loaded_depth > 0)
+    return;
+  loaded_depth++;
+  gcx__latch_lock(&loaded_gate);
+  loaded_forks = true;
+}
+
+/* In the child, whoever else was inside is gone. What was published stays so, and
+ * the list can't change any more. */
+void gcx__loaded_after_fork(bool is_child)
+{
+  if (loaded_forks) {
+    gcx__latch_unlock(&loaded_gate);
+    loaded_depth--;
+  }
+  loaded_forks = false;
+  if (is_child)
+    gcx__latch_reset(&loaded_gate);
+  if (is_child && loaded_depth == 0)
     gcx__latch_reset(&loaded_turn);
 }

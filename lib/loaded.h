@@ -45,6 +45,8 @@ int gcx__loaded_iterate_to_scan(gcx__loaded_fn fn, void *arg);
 /* Has anything been loaded since? Collector's lock held, also stopped. */
 bool gcx__loaded_grew(void);
 
-void gcx__loaded_after_fork(void);
+/* Around a fork, inside the collector's lock. */
+void gcx__loaded_before_fork(void);
+void gcx__loaded_after_fork(bool is_child);
 
 #endif

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sched.h>
 #include <unistd.h>
 #include <sys/mman.h>
 
@@ -391,6 +392,54 @@ START_TEST(test_copy_is_the_list)
   }
 END_TEST
 
+/* ---- fork while others are at the list */
+
+static int list_slowly(struct dl_phdr_info *info, size_t size, void *unused)
+{
+  (void)info;
+  (void)size;
+  (void)unused;
+  (void)sched_yield();
+  return 0;
+}
+
+static void *list_all_the_time(void *unused)
+{
+  while (!__atomic_load_n(&loaded_stop, __ATOMIC_ACQUIRE)) {
+    (void)gcx__loaded_iterate_brief(list_slowly, NULL);
+    (void)dl_iterate_phdr(list_slowly, NULL);
+    __atomic_fetch_add(&loaded_rounds, 1, __ATOMIC_RELEASE);
+  }
+  return unused;
+}
+
+/* ld.so's lock stays as it is in a child: with a thread that is gone, it would be
+ * waited for by the first collection. */
+static void collect_in_child(void *unused)
+{
+  (void)unused;
+  (void)alarm(15);
+  gcx_collect();
+}
+
+START_TEST(test_fork_while_others_list)
+  {
+    pthread_t a[2];
+
+    objects_setup(GCX_LEAK_OFF);
+    gcx_dispose(gcx_alloc(8));
+    for (size_t i = 0; i < GCX_ARRAY_LENGTH(a); i++)
+      a[i] = start(list_all_the_time, NULL);
+    while (__atomic_load_n(&loaded_rounds, __ATOMIC_ACQUIRE) < 4)
+      (void)sched_yield();
+    for (int i = 0; i < 40; i++)
+      death_demand_exit(collect_in_child, NULL, 0);
+    __atomic_store_n(&loaded_stop, true, __ATOMIC_RELEASE);
+    for (size_t i = 0; i < GCX_ARRAY_LENGTH(a); i++)
+      join(a[i]);
+  }
+END_TEST
+
 /* ---- loaded between the list of a collection and its stop */
 
 static int count_one(struct dl_phdr_info *info, size_t size, void *arg)
@@ -571,6 +620,7 @@ static Suite *loaded_suite(void)
   tcase_set_timeout(c, 20);
   tcase_add_test(c, test_copy_is_the_list);
   tcase_add_test(c, test_grew);
+  tcase_add_test(c, test_fork_while_others_list);
   tcase_add_test(c, test_load_in_callback);
   tcase_add_test(c, test_vanished_segments);
   suite_add_tcase(s, c);
