@@ -194,13 +194,23 @@ static void text_headline(struct gcx__out *o, const struct gcx_report *r)
   gcx__out_fmt(o, ") %s\n", text_event(r));
 }
 
+/* A labelled line of the program's; nothing if there is none. */
+static void text_own_line(struct gcx__out *o, const char *label, const char *s)
+{
+  if (*s == '\0')
+    return;
+  gcx__report_text_label(o, label);
+  text_foreign(o, s);
+  gcx__out_char(o, '\n');
+}
+
 /* "  what      struct conn, 48 bytes at 0x7f..., one of 3: "peer ..."". */
 static void text_what(struct gcx__out *o, const struct gcx_report *r)
 {
   size_t n = r->count == 0 ? r->indirect_count : r->count;
 
   if (text_is_no_object(r)) {
-    gcx__report_text_sentence(o, "what", r->description);
+    text_own_line(o, "what", r->description);
     return;
   }
   if (text_is_about_a_pointer(r) && r->bytes == 0)
@@ -225,11 +235,8 @@ static void text_what(struct gcx__out *o, const struct gcx_report *r)
 
 static void text_detail(struct gcx__out *o, const struct gcx_report *r)
 {
-  if (r->detail[0] == '\0' || text_is_no_object(r))
-    return;
-  gcx__report_text_label(o, "detail");
-  text_foreign(o, r->detail);
-  gcx__out_char(o, '\n');
+  if (!text_is_no_object(r))
+    text_own_line(o, "detail", r->detail);
 }
 
 static void text_holds(struct gcx__out *o, const struct gcx_report *r)

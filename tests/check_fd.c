@@ -269,6 +269,32 @@ START_TEST(test_misuse)
   }
 END_TEST
 
+/* The file's name is a line of a report, and clears the screen. */
+#define ODD_FILE "/tmp/gcx-check-fd-\n==1== gcx: GCX-LEAK: \033[2J\377"
+
+static void closes_a_handles_odd_file(void *arg)
+{
+  struct gcx_handle *h = gcx_fd_open(ODD_FILE, O_RDONLY | O_CREAT, 0600);
+  intptr_t fd;
+
+  (void)arg;
+  (void)unlink(ODD_FILE);
+  if (gcx_handle_acquire(h, &fd))
+    (void)gcx_redirect_close((int)fd);
+}
+
+START_TEST(test_odd_names)
+  {
+    const struct death *d =
+        death_demand_abort(closes_a_handles_odd_file, NULL, "GCX-FD-OWNER");
+
+    ck_assert_ptr_nonnull(strstr(d->err,
+                                 "/tmp/gcx-check-fd-\\x0a==1== gcx: GCX-LEAK: "
+                                 "\\x1b[2J\\xff (deleted), reading\n"));
+    ck_assert_ptr_null(strchr(d->err, '\033'));
+  }
+END_TEST
+
 static struct seen *quiet_reports(void)
 {
   struct seen *seen = seen_begin();
@@ -425,6 +451,7 @@ static Suite *fd_suite(void)
   tcase_add_test(c, test_failures_are_the_c_librarys);
   tcase_add_test(c, test_close_range);
   tcase_add_loop_test(c, test_misuse, 0, 5);
+  tcase_add_test(c, test_odd_names);
   tcase_add_test(c, test_report_goes_on);
   tcase_add_test(c, test_behind_the_ledgers_back);
   tcase_add_test(c, test_sweeps_are_no_mistakes);
