@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "handlers.h"
+#include "left.h"
 #include "lock.h"
 #include "platform.h"
 #include "report-log.h"
@@ -40,6 +41,17 @@
 struct report_visit {
   int saved_errno;
   int cancel;
+};
+
+/* Findings that are told to the program. A handler that does not return must not
+ * call off what comes afterwards. */
+struct report_telling {
+  const struct gcx_report *reports;
+  size_t n;
+  const struct report_visit *visit;
+  bool fatal;
+  uint32_t depth; /* as it was before */
+  bool told;
 };
 
 static struct gcx__lock report_lock = GCX_LOCK_INIT(GCX_RANK_FATAL);
@@ -173,6 +185,30 @@ static void report_symbolize(const struct gcx_report *reports, size_t n)
   gcx__symbolize_run();
 }
 
+/* What comes after the handlers, whichever way they were left. */
+static void report_conclude(const struct report_telling *t)
+{
+  report_depth = t->depth;
+  gcx__lock(&report_lock);
+  report_symbolize(t->reports, t->n);
+  if (t->fatal)
+    report_finish(t->reports, t->n);
+  gcx__report_write_all(t->reports, t->n, false);
+  gcx__unlock(&report_lock);
+  report_leave(t->visit);
+}
+
+/* By longjmp(), pthread_exit() or an exception. */
+static void report_left(void *arg)
+{
+  struct report_telling *t = arg;
+
+  if (t->told)
+    return;
+  t->told = true;
+  report_conclude(t);
+}
+
 /* A handler whose own mistake is reported is not told of it. */
 static void report_tell_program(const struct gcx_report *reports, size_t n)
 {
@@ -184,32 +220,42 @@ static void report_tell_program(const struct gcx_report *reports, size_t n)
       gcx__handlers_call(&reports[i]);
     gcx_on_report(&reports[i]);
   }
-  report_depth--;
+}
+
+static void report_tell(struct report_telling telling)
+{
+  struct report_telling t __attribute__((cleanup(report_left))) = telling;
+  struct _pthread_cleanup_buffer buffer;
+
+  _pthread_cleanup_push(&buffer, report_left, &t);
+  report_tell_program(t.reports, t.n);
+  _pthread_cleanup_pop(&buffer, 0);
+  t.told = true;
 }
 
 void gcx__report(const struct gcx_report *reports, size_t n, bool fatal_allowed)
 {
-  bool fatal = fatal_allowed && gcx__report_any_fatal(reports, n);
   struct report_visit v;
+  struct report_telling t = {
+    .reports = reports,
+    .n = n,
+    .visit = &v,
+    .fatal = fatal_allowed && gcx__report_any_fatal(reports, n),
+    .depth = report_depth,
+  };
 
   if (n == 0 || (n == 1 && gcx__report_is_ignored(reports)))
     return;
   if (report_is_mine())
     report_recursion(gcx__report_name(reports[0].id));
   report_enter(&v);
-  if (fatal)
+  if (t.fatal)
     report_become_fatal(reports, n);
   gcx__lock(&report_lock);
   report_symbolize(reports, n);
   gcx__unlock(&report_lock);
-  report_tell_program(reports, n);
-  gcx__lock(&report_lock);
-  report_symbolize(reports, n);
-  if (fatal)
-    report_finish(reports, n);
-  gcx__report_write_all(reports, n, false);
-  gcx__unlock(&report_lock);
-  report_leave(&v);
+  report_tell(t);
+  report_conclude(&t);
 }
 
 void gcx__report_summary(void)

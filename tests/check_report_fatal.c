@@ -3,8 +3,10 @@
  * findings at once */
 #include "reports.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <setjmp.h>
 
 #include "symbolize.h"
 
@@ -285,6 +287,84 @@ START_TEST(test_recursion)
   }
 END_TEST
 
+/* ---- handlers that do not return */
+
+static jmp_buf outside;
+
+static void handler_jumps(const struct gcx_report *r, void *arg)
+{
+  (void)r;
+  *(int *)arg += 1;
+  longjmp(outside, 1);
+}
+
+static void handler_ends_its_thread(const struct gcx_report *r, void *arg)
+{
+  (void)r;
+  *(int *)arg += 1;
+  pthread_exit(NULL);
+}
+
+static void reports_and_jumps_out(void *arg)
+{
+  static int calls;
+
+  (void)gcx_handler_add(handler_jumps, &calls);
+  if (setjmp(outside) == 0)
+    reports(arg);
+}
+
+static void reports_on_a_thread_that_ends(void *arg)
+{
+  static int calls;
+  pthread_t thread;
+
+  (void)gcx_handler_add(handler_ends_its_thread, &calls);
+  starts_threads(&thread, 1, reports_on_thread, arg);
+  (void)pthread_join(thread, NULL);
+  gcx__report_summary(); /* as exit() does: it must not wait for that thread */
+}
+
+/* A fatal finding can't be called off. */
+START_TEST(test_handler_does_not_return)
+  {
+    enum gcx__report_id id = GCX_REPORT_LEAK;
+    const struct death *d = death_demand_abort(
+        _i == 0 ? reports_and_jumps_out : reports_on_a_thread_that_ends, &id,
+        "GCX-LEAK");
+
+    ck_assert_ptr_nonnull(strstr(d->err, "#0 conn_read "));
+  }
+END_TEST
+
+/* One that is not fatal is written all the same, and the thread is as before. */
+static void reports_twice_and_jumps_out(void *arg)
+{
+  volatile int rounds = 0;
+  int calls = 0, cancel = -1;
+
+  gcx__opt.leak = GCX_LEAK_REPORT;
+  errno = 7;
+  (void)gcx_handler_add(handler_jumps, &calls);
+  (void)setjmp(outside);
+  if (rounds++ < 2)
+    reports(arg);
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &cancel);
+  printf("%d %d %d", calls, cancel == PTHREAD_CANCEL_ENABLE, errno);
+  (void)fflush(stdout);
+}
+
+START_TEST(test_handler_does_not_return_and_nothing_is_fatal)
+  {
+    enum gcx__report_id id = GCX_REPORT_LEAK;
+    const struct death *d =
+        death_demand_exit(reports_twice_and_jumps_out, &id, 0);
+
+    ck_assert_str_eq(d->out, "2 1 7");
+    ck_assert_uint_eq(death_occurrences(d->err, "gcx: GCX-LEAK: "), 2);
+  }
+END_TEST
+
 static void reports_without_descriptors(void *arg)
 {
   for (int fd = 0; fd < 64; fd++)
@@ -392,6 +472,8 @@ static void add_fatal(Suite *s)
 #endif
   tcase_add_test(t, test_exit_meanwhile);
   tcase_add_test(t, test_recursion);
+  tcase_add_loop_test(t, test_handler_does_not_return, 0, 2);
+  tcase_add_test(t, test_handler_does_not_return_and_nothing_is_fatal);
   tcase_add_test(t, test_closed_descriptors);
   tcase_add_test(t, test_cancelled_thread);
   tcase_add_test(t, test_10000_findings_from_10_sites);
