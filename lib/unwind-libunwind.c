@@ -162,18 +162,33 @@ static size_t unwind_fast(const struct gcx__frame *start, uintptr_t *ret_pcs,
  * is inside. A second at most: whoever forks in a signal handler may have come
  * from inside itself. */
 #define GATE_CLOSED UINT32_C(0x80000000)
+#define GATE_CHILD UINT32_C(0x00010000) /* counts forks, in 15 bits */
+#define GATE_INSIDE UINT32_C(0x0000ffff)
 #define GATE_WAIT_MS 10
 #define GATE_WAITS_MAX 100
 
-static uint32_t gate; /* threads inside, and whether it is closed */
+/* Whether it is closed; how many forks this process is away from the first one; how
+ * many threads are inside. A handler that forks inside returns there in the child as
+ * well: who came in before the fork is not counted any more, and must not count
+ * itself off. */
+static uint32_t gate;
+
+/* What to give gate_leave(). */
+struct gate_pass {
+  uint32_t child;
+  int cancel;
+};
+
+static uint32_t gate_child(uint32_t word)
+{
+  return word & ~(GATE_CLOSED | GATE_INSIDE);
+}
 
 /* libunwind reads and writes files: a thread that is to be cancelled must not end
- * there. What to give gate_leave(). */
-GCX_MUST_CHECK static int gate_enter(void)
+ * there. */
+static void gate_enter(struct gate_pass *ret_pass)
 {
-  int cancel = 0;
-
-  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ret_pass->cancel);
   for (;;) {
     uint32_t now = __atomic_load_n(&gate, __ATOMIC_ACQUIRE);
 
@@ -182,24 +197,31 @@ GCX_MUST_CHECK static int gate_enter(void)
     } else if (__atomic_compare_exchange_n(&gate, &now, now + 1, false,
                                            __ATOMIC_ACQ_REL,
                                            __ATOMIC_ACQUIRE)) {
-      return cancel;
+      ret_pass->child = gate_child(now);
+      return;
     }
   }
 }
 
-static void gate_leave(int cancel)
+static void gate_leave(const struct gate_pass *pass)
 {
-  if (__atomic_sub_fetch(&gate, 1, __ATOMIC_ACQ_REL) == GATE_CLOSED) {
+  uint32_t now = __atomic_load_n(&gate, __ATOMIC_ACQUIRE);
+
+  while (gate_child(now) == pass->child &&
+         !__atomic_compare_exchange_n(&gate, &now, now - 1, false,
+                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+  }
+  if ((now & GATE_CLOSED) != 0) {
     gcx__futex_wake(&gate);
   }
-  (void)pthread_setcancelstate(cancel, NULL);
+  (void)pthread_setcancelstate(pass->cancel, NULL);
 }
 
 void gcx__unwind_before_fork(void)
 {
   uint32_t now = __atomic_or_fetch(&gate, GATE_CLOSED, __ATOMIC_ACQ_REL);
 
-  for (int i = 0; now != GATE_CLOSED && i < GATE_WAITS_MAX; i++) {
+  for (int i = 0; (now & GATE_INSIDE) != 0 && i < GATE_WAITS_MAX; i++) {
     gcx__futex_wait(&gate, now, GATE_WAIT_MS);
     now = __atomic_load_n(&gate, __ATOMIC_ACQUIRE);
   }
@@ -208,7 +230,10 @@ void gcx__unwind_before_fork(void)
 void gcx__unwind_after_fork(bool is_child)
 {
   if (is_child) {
-    __atomic_store_n(&gate, 0, __ATOMIC_RELEASE);
+    uint32_t now = __atomic_load_n(&gate, __ATOMIC_ACQUIRE);
+
+    __atomic_store_n(&gate, gate_child(gate_child(now) + GATE_CHILD),
+                     __ATOMIC_RELEASE);
   } else {
     (void)__atomic_and_fetch(&gate, ~GATE_CLOSED, __ATOMIC_ACQ_REL);
     gcx__futex_wake(&gate);
@@ -241,19 +266,19 @@ static void masks_restore(const sigset_t *old)
 /* Cursors: the gate and the masks. */
 struct cursor_pass {
   sigset_t mask;
-  int cancel;
+  struct gate_pass gate;
 };
 
 static void cursor_enter(struct cursor_pass *ret_pass)
 {
-  ret_pass->cancel = gate_enter();
+  gate_enter(&ret_pass->gate);
   masks_block(&ret_pass->mask);
 }
 
 static void cursor_leave(const struct cursor_pass *pass)
 {
   masks_restore(&pass->mask);
-  gate_leave(pass->cancel);
+  gate_leave(&pass->gate);
 }
 
 static size_t unwind_by_cursor(const struct gcx__frame *start,
@@ -296,14 +321,15 @@ static bool unwind_may_be_fast(bool careful)
 size_t gcx__unwind(const struct gcx__frame *start, uintptr_t *ret_pcs,
                    size_t max, bool careful)
 {
-  int saved = errno, cancel;
+  struct gate_pass pass;
+  int saved = errno;
   size_t n = 0;
 
   max = GCX_MIN(max, (size_t)UNWIND_MAX);
   if (unwind_may_be_fast(careful)) {
-    cancel = gate_enter();
+    gate_enter(&pass);
     n = unwind_fast(start, ret_pcs, max);
-    gate_leave(cancel);
+    gate_leave(&pass);
   }
   if (n == 0) {
     n = unwind_by_cursor(start, ret_pcs, max, careful);

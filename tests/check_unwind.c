@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "platform.h"
@@ -443,6 +444,79 @@ START_TEST(signals_come_between_walks)
   }
 END_TEST
 
+#if defined(__x86_64__)
+
+static volatile sig_atomic_t
+    forked; /* by a handler that came inside libunwind */
+static pid_t child;
+
+static void on_signal_fork(int number, siginfo_t *info, void *context)
+{
+  const ucontext_t *c = context;
+
+  (void)number;
+  (void)info;
+  if (forked ||
+      !gcx__unwind_is_own_code((uintptr_t)c->uc_mcontext.gregs[REG_RIP]))
+    return;
+  gcx__unwind_before_fork();
+  child = fork();
+  gcx__unwind_after_fork(child == 0);
+  forked = 1;
+}
+
+static void walk_until_forked(void)
+{
+  while (!forked) {
+    left = 0;
+    recurse();
+  }
+}
+
+static void *walk_in_child(void *arg)
+{
+  walk_every_way();
+  return arg;
+}
+
+/* The child goes on where its handler returns to: inside, and out of it. Then it
+ * walks again, and another thread does, and it forks. */
+START_TEST(a_handler_forks_inside)
+  {
+    struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART };
+    pthread_t self = pthread_self(), sender;
+    int status = 0;
+
+    action.sa_sigaction = on_signal_fork;
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    gcx__unwind_prime();
+    walk_every_way();
+    __atomic_store_n(&walking, true, __ATOMIC_RELEASE);
+    ck_assert_int_eq(pthread_create(&sender, NULL, send_signals, &self), 0);
+    walk_until_forked();
+    if (child == 0) {
+      (void)alarm(20); /* instead of waiting for ever */
+      walk_every_way();
+      if (pthread_create(&sender, NULL, walk_in_child, NULL) != 0 ||
+          pthread_join(sender, NULL) != 0)
+        _exit(1);
+      gcx__unwind_before_fork();
+      gcx__unwind_after_fork(false);
+      walk_every_way();
+      _exit(RETURNED);
+    }
+    __atomic_store_n(&walking, false, __ATOMIC_RELEASE);
+    ck_assert_int_eq(pthread_join(sender, NULL), 0);
+    ck_assert_int_gt(child, 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == RETURNED,
+                  "status 0x%x", (unsigned)status);
+    walk_every_way();
+  }
+END_TEST
+
+#endif
+
 START_TEST(no_exit_on_the_stack)
   {
     uintptr_t regs[12], sp = 7;
@@ -476,6 +550,9 @@ static Suite *unwind_suite(void)
   tcase_add_test(t, a_walk_is_not_cancelled);
   tcase_add_test(t, a_walk_leaves_the_mask_as_it_was);
   tcase_add_test(t, signals_come_between_walks);
+#if defined(__x86_64__)
+  tcase_add_test(t, a_handler_forks_inside);
+#endif
   suite_add_tcase(s, t);
   return s;
 }
