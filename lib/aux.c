@@ -142,11 +142,14 @@ static void aux_orphan(struct gcx__aux *a)
 }
 
 size_t gcx__aux_pressure;
+size_t gcx__aux_released;
 
 static void aux_end_pressure(struct gcx__aux *a)
 {
-  if (a->pressure != 0)
-    __atomic_fetch_sub(&gcx__aux_pressure, a->pressure, __ATOMIC_RELAXED);
+  if (a->pressure == 0)
+    return;
+  __atomic_fetch_sub(&gcx__aux_pressure, a->pressure, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&gcx__aux_released, a->pressure, __ATOMIC_RELAXED);
   a->pressure = 0;
 }
 

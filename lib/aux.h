@@ -31,6 +31,7 @@ struct gcx__aux {
 extern struct gcx__lock gcx__aux_lock; /* GCX_RANK_OWNERS */
 
 extern size_t gcx__aux_pressure; /* sum of all entries' */
+extern size_t gcx__aux_released; /* pressure that ended, until it is counted */
 
 /* Entry of a record, NULL if it has none. With the lock, or stopped. */
 struct gcx__aux *gcx__aux_of(uint32_t number);

@@ -29,6 +29,7 @@
 #include "lock.h"
 #include "low-memory.h"
 #include "pool-idle.h"
+#include "pressure.h"
 #include "record.h"
 #include "report.h"
 #include "table.h"
@@ -90,6 +91,7 @@ static void fork_child(void)
   gcx__termination_after_fork();
   gcx__pool_after_fork();
   gcx__census_signal_after_fork();
+  gcx__pressure_after_fork();
   gcx__low_memory_after_fork();
   gcx__finalizer_after_fork();
   gcx__fd_after_fork();

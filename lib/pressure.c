@@ -10,7 +10,8 @@
  * five times the duration of the first: they take at most a sixth of the time.
  *
  * Pressure of an object is in its aux entry, and taken off the sum when the
- * entry goes, whatever the reason (aux.c).
+ * entry goes, whatever the reason (aux.c). It counts as removed in the slot in
+ * which that is noticed.
  */
 #include "pressure.h"
 
@@ -78,6 +79,9 @@ static struct pressure_slot *pressure_slot(void)
     __atomic_store_n(&s->added, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&s->removed, 0, __ATOMIC_RELAXED);
   }
+  if (__atomic_load_n(&gcx__aux_released, __ATOMIC_RELAXED) != 0)
+    count_up(&s->removed,
+             __atomic_exchange_n(&gcx__aux_released, 0, __ATOMIC_RELAXED));
   return s;
 }
 
@@ -187,6 +191,8 @@ int gcx_pressure_attach(void *obj, size_t bytes)
                                                                      : -ENOMEM;
   if (bytes > before)
     pressure_note_added(bytes - before);
+  else
+    count_up(&pressure_slot()->removed, before - bytes);
   GCX_KEEP(obj);
   return 0;
 }
@@ -201,7 +207,14 @@ void gcx__pressure_read(struct gcx__pressure_stats *ret_stats)
     .ns = __atomic_load_n(&pressure_ns, __ATOMIC_RELAXED),
     .last_ns = __atomic_load_n(&pressure_last_ns, __ATOMIC_RELAXED),
     .bytes = bytes,
+    .budget = pressure_budget(pressure_slot()),
   };
+}
+
+/* Whoever was collecting is gone. */
+void gcx__pressure_after_fork(void)
+{
+  pressure_busy = 0;
 }
 
 /* ---- handle collectors */

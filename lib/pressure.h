@@ -13,8 +13,10 @@ struct gcx__pressure_stats {
   uint64_t ns;      /* spent in them */
   uint64_t last_ns; /* in the latest */
   size_t bytes;     /* pressure now */
+  size_t budget;    /* bytes that may be added before the next */
 };
 void gcx__pressure_read(struct gcx__pressure_stats *ret_stats);
+void gcx__pressure_after_fork(void);
 
 /* Is a no-GC region open? latency.c. */
 bool gcx__latency_is_no_gc(void);

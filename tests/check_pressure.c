@@ -3,6 +3,7 @@
 #include "objects.h"
 
 #include <fcntl.h>
+#include <sched.h>
 
 #include "aux.h"
 #include "bdw.h"
@@ -187,6 +188,74 @@ static GCX_NOINLINE void lose_images(int n)
     ck_assert_int_eq(gcx_pressure_attach(p, MIB), 0);
   }
 }
+
+/* Four collections, between them @n objects with a MiB each. */
+static size_t budget_after(int n, bool disposes)
+{
+  struct gcx__pressure_stats s;
+  void *p;
+
+  for (int i = 0; i < 4; i++) {
+    for (int k = 0; k < n; k++) {
+      p = gcx_alloc_managed(32);
+      ck_assert_int_eq(gcx_pressure_attach(p, MIB), 0);
+      if (disposes)
+        gcx_dispose(p);
+      else
+        ck_assert_ptr_nonnull(gcx_hold_create(p));
+    }
+    gcx_collect();
+  }
+  gcx__pressure_read(&s);
+  return s.budget;
+}
+
+/* Collections that help do not become rarer, whether somebody takes the pressure
+ * back or the object's end does. */
+START_TEST(test_budget_adapts)
+  {
+    ck_assert_uint_eq(budget_after(2, true), 4 * MIB);
+    ck_assert_uint_eq(budget_after(2, false), 40 * MIB);
+    ck_assert_uint_eq(budget_after(2, true), 4 * MIB);
+  }
+END_TEST
+
+static int enough;
+
+static void *presses(void *arg)
+{
+  (void)arg;
+  while (!flag_is_up(&enough)) {
+    gcx_pressure_add(100 * MIB);
+    gcx_pressure_remove(100 * MIB);
+  }
+  return NULL;
+}
+
+static void presses_alone(void *arg)
+{
+  uint64_t before = induced_now();
+
+  (void)arg;
+  while (induced_now() == before) {
+    gcx_pressure_add(100 * MIB);
+    gcx_pressure_remove(100 * MIB);
+  }
+}
+
+/* The thread that collected is not in the child. */
+START_TEST(test_child_of_a_collecting_parent)
+  {
+    pthread_t thread = thread_start(presses, NULL);
+
+    while (induced_now() == 0)
+      (void)sched_yield();
+    for (int i = 0; i < 20; i++)
+      death_demand_exit(presses_alone, NULL, 0);
+    flag_raise(&enough);
+    (void)thread_join(thread);
+  }
+END_TEST
 
 /* What is lost is found because of what hangs on it. */
 START_TEST(test_lost_images_are_found)
@@ -494,6 +563,8 @@ static Suite *pressure_suite(void)
   tcase_add_test(t, test_little_pressure_does_nothing);
   tcase_add_test(t, test_much_pressure_collects);
   tcase_add_test(t, test_share_of_the_time);
+  tcase_add_test(t, test_budget_adapts);
+  tcase_add_test(t, test_child_of_a_collecting_parent);
   tcase_add_test(t, test_lost_images_are_found);
   tcase_add_test(t, test_not_in_a_region);
   tcase_add_test(t, test_threads);
