@@ -26,6 +26,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../include/gcx/latency.h"
@@ -44,6 +45,7 @@ enum low_state { LOW_NONE, LOW_WATCHING, LOW_OVER };
 static uint32_t low_state;
 static uint32_t low_reactions;
 static int low_fd = -1;
+static struct stat low_file; /* behind it */
 
 int gcx__low_memory_open(const char *path)
 {
@@ -104,11 +106,23 @@ static void *low_wait(void *arg)
   return NULL;
 }
 
+/* A daemon may have closed what it did not open, and have the number again. */
+static bool low_is_ours(int fd, const struct stat *file)
+{
+  struct stat now;
+
+  return fstat(fd, &now) == 0 && now.st_dev == file->st_dev &&
+         now.st_ino == file->st_ino;
+}
+
 void gcx__low_memory_watch(int fd)
 {
   struct pollfd p = { .fd = fd, .events = POLLPRI };
+  struct stat file;
 
-  for (;;) {
+  if (fstat(fd, &file) != 0)
+    return;
+  while (low_is_ours(fd, &file)) {
     (void)gcx__bdw_blocking(low_wait, &p);
     if ((p.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
       return;
@@ -133,7 +147,7 @@ static void *low_main(void *unused)
   if (fd < 0) {
     gcx__warn("low_memory=psi has no effect: %s: %s", SYSTEM_FILE,
               strerror(-fd));
-  } else {
+  } else if (fstat(fd, &low_file) == 0) {
     low_fd = fd;
     gcx__low_memory_watch(fd);
   }
@@ -156,7 +170,7 @@ void gcx__low_memory_ensure(void)
 
 void gcx__low_memory_after_fork(void)
 {
-  if (low_fd >= 0)
+  if (low_fd >= 0 && low_is_ours(low_fd, &low_file))
     (void)close(low_fd);
   low_fd = -1;
   low_state = LOW_NONE;

@@ -20,7 +20,8 @@ void gcx__low_memory_after_fork(void);
  * by the kernel's file @path; or -errno. */
 int gcx__low_memory_open(const char *path);
 
-/* Collect whenever @fd has POLLPRI, until it fails. Does not close it. */
+/* Collect whenever @fd has POLLPRI, until it fails or is another file's. Does not
+ * close it. */
 void gcx__low_memory_watch(int fd);
 
 /* Reactions so far. */

@@ -71,6 +71,30 @@ START_TEST(test_collects_each_time)
   }
 END_TEST
 
+/* The number is another file's by then, which is not watched. */
+START_TEST(test_a_number_used_again)
+  {
+    uint32_t had = gcx__low_memory_reactions();
+    int ends[2], others[2];
+    pthread_t thread;
+
+    connect_ends(ends);
+    connect_ends(others);
+    thread = thread_start(watches, &ends[1]);
+    ck_assert_int_eq(send(ends[0], "!", 1, MSG_OOB), 1);
+    while (gcx__low_memory_reactions() == had)
+      (void)sched_yield();
+    ck_assert_int_eq(dup2(others[1], ends[1]), ends[1]);
+    /* it may have begun to wait in between */
+    ck_assert_int_eq(send(others[0], "!", 1, MSG_OOB), 1);
+    ck_assert_ptr_eq(thread_join(thread), &ends[1]);
+    for (int i = 0; i < 2; i++) {
+      (void)close(ends[i]);
+      (void)close(others[i]);
+    }
+  }
+END_TEST
+
 START_TEST(test_files_that_cant_be_had)
   {
     ck_assert_int_eq(gcx__low_memory_open("/nowhere"), -ENOENT);
@@ -136,6 +160,7 @@ static Suite *suite(void)
 
   tcase_add_checked_fixture(c, setup, NULL);
   tcase_add_test(c, test_collects_each_time);
+  tcase_add_test(c, test_a_number_used_again);
   tcase_add_test(c, test_files_that_cant_be_had);
   tcase_add_test(c, test_the_kernels_file);
   tcase_add_test(c, test_the_program_goes_on);
