@@ -104,10 +104,16 @@ static bool stream_is_number(const void *stream)
 static size_t stream_closing(FILE *f, const char *function,
                              const struct gcx__frame *start)
 {
+  int saved = errno;
+  size_t bytes;
+
   if (f == NULL)
     return 0;
-  if (!stream_is_number(f))
-    return gcx__stream_closing(f, fileno(f), start);
+  if (!stream_is_number(f)) {
+    bytes = gcx__stream_closing(f, fileno(f), start);
+    errno = saved; /* one in memory has no number */
+    return bytes;
+  }
   gcx__fd_not_a_stream((int)(uintptr_t)f, function, start);
   return 0;
 }
