@@ -21,6 +21,7 @@
 #include "finding.h"
 #include "options.h"
 #include "report.h"
+#include "stream.h"
 #include "thread.h"
 #include "unwind.h"
 #include "verdict.h"
@@ -75,6 +76,7 @@ static bool exitcheck_is_wanted(void)
 
 static void exitcheck_undisposed(void)
 {
+  gcx__stream_drop_closed();
   (void)gcx__finding_undisposed();
   (void)gcx__fd_undisposed();
 }

@@ -303,6 +303,15 @@ bool gcx__fd_is_owned(int fd)
   return e != NULL && fd_is_owned(fd, e);
 }
 
+/* Whoever opened it, this process or its parent. */
+bool gcx__fd_is_still(int fd, uint32_t number)
+{
+  const struct fd_entry *e = fd_entry(fd, false);
+
+  return e != NULL && e->number == number && e->identity != 0 &&
+         e->identity == fd_identity(fd);
+}
+
 /* ---- what is open */
 
 static bool fd_is_lost(const struct fd_entry *e)

@@ -46,6 +46,9 @@ extern bool (*gcx__fd_libc_has)(uint32_t number, int fd);
 /* Does a handle, a stream or a directory have it? */
 bool gcx__fd_is_owned(int fd);
 
+/* Is @fd still what the record @number opened it for: the same file? */
+bool gcx__fd_is_still(int fd, uint32_t number);
+
 /* Of this process, opened by it, says the ledger. */
 size_t gcx__fd_open_count(void);
 

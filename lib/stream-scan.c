@@ -362,6 +362,23 @@ static bool scan_can_tell(void)
          gcx__roots_all_still() && scan_is_due();
 }
 
+/* Else it was closed behind our back: its memory is free, or another's, and there
+ * is nothing to lose. */
+static bool scan_is_open(const struct gcx__stream_block *b)
+{
+  return b->is_dir ? gcx__stream_dir_is_open(b)
+                   : scan_is_link(b->low + offsetof(FILE, _chain));
+}
+
+static void scan_note_closed(void)
+{
+  for (size_t i = 0; i < scan_count; i++)
+    if (!scan_is_open(&scan_blocks[i])) {
+      gcx__stream_note_closed(&scan_blocks[i]);
+      scan_blocks[i].seen = true;
+    }
+}
+
 static bool scan_search(uintptr_t sp, const uintptr_t *registers, size_t n)
 {
   if (!scan_libc())
@@ -377,6 +394,7 @@ static bool scan_search(uintptr_t sp, const uintptr_t *registers, size_t n)
   gcx__maps_session_begin();
   scan_whole &= gcx__maps_walk(scan_mapping, NULL);
   gcx__maps_session_end();
+  scan_note_closed();
   return scan_whole;
 }
 

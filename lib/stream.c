@@ -41,11 +41,13 @@ struct stream_slot {
   uintptr_t hidden; /* complement of the address; or FREE, GONE */
   uint32_t number;
   uint32_t bytes;
+  bool closed; /* noted by a stop */
 };
 
 struct stream_stand_in {
   uintptr_t hidden;
   enum gcx__stream_kind kind;
+  int fd; /* when it was opened */
 };
 
 static struct gcx__lock stream_lock = GCX_LOCK_INIT(GCX_RANK_STREAMS);
@@ -122,25 +124,29 @@ static bool stream_put(const void *stream, uint32_t number, uint32_t bytes)
   uint32_t i = stream_hash(address);
   void *stale = NULL;
   size_t stale_bytes;
+  uint32_t stale_number;
   bool put = false;
 
   gcx__lock(&stream_lock);
   if (stream_slots == NULL)
     stream_slots = gcx__vm_map(STREAM_SLOTS * sizeof *stream_slots);
   /* closed behind our back */
-  (void)stream_take_locked(address, &stale, &stale_bytes);
+  stale_number = stream_take_locked(address, &stale, &stale_bytes);
   if (stream_slots != NULL && stream_count < GCX__STREAMS_MAX) {
     while (stream_slots[i % STREAM_SLOTS].hidden != STREAM_FREE &&
            stream_slots[i % STREAM_SLOTS].hidden != STREAM_GONE)
       i++;
     stream_slots[i % STREAM_SLOTS].number = number;
     stream_slots[i % STREAM_SLOTS].bytes = bytes;
+    stream_slots[i % STREAM_SLOTS].closed = false;
     __atomic_store_n(&stream_slots[i % STREAM_SLOTS].hidden, ~address,
                      __ATOMIC_RELEASE);
     stream_count++;
     put = true;
   }
   gcx__unlock(&stream_lock);
+  if (stale_number != 0)
+    (void)gcx__lifecycle_end(stale_number, GCX_END_DISCARD, 0, NULL);
   GCX_KEEP(stale);
   return put;
 }
@@ -175,10 +181,58 @@ size_t gcx__stream_list(struct gcx__stream_block *to, size_t max)
       .low = ~hidden,
       .high = ~hidden + s->bytes - sizeof(uintptr_t),
       .stand_in = (void *)(uintptr_t)p,
+      .number = s->number,
+      .slot = i,
+      .is_dir = p->kind == GCX_STREAM_DIR,
       .seen = p->kind == GCX_STREAM_PIPE && gcx__stream_popen_chain() == 0
     };
   }
   return n;
+}
+
+/* ---- closed by somebody else */
+
+/* A library that was not compiled with gcx/malloc.h may close what the program has
+ * opened: its memory is free then, or another's. */
+bool gcx__stream_dir_is_open(const struct gcx__stream_block *b)
+{
+  const struct stream_stand_in *p = b->stand_in;
+
+  return gcx__fd_is_still(p->fd, b->number);
+}
+
+void gcx__stream_note_closed(const struct gcx__stream_block *b)
+{
+  stream_slots[b->slot].closed = true;
+}
+
+/* One of those that were noted, from the place @i on: its record, which *@ret_keep
+ * holds, or 0. */
+static uint32_t stream_take_closed(uint32_t *i, void **ret_keep)
+{
+  uint32_t number = 0;
+  size_t bytes;
+
+  gcx__lock(&stream_lock);
+  for (; stream_slots != NULL && *i < STREAM_SLOTS && number == 0; ++*i) {
+    const struct stream_slot *s = &stream_slots[*i];
+
+    if (s->hidden != STREAM_FREE && s->hidden != STREAM_GONE && s->closed)
+      number = stream_take_locked(~s->hidden, ret_keep, &bytes);
+  }
+  gcx__unlock(&stream_lock);
+  return number;
+}
+
+void gcx__stream_drop_closed(void)
+{
+  void *keep = NULL;
+  uint32_t i = 0, number;
+
+  while ((number = stream_take_closed(&i, &keep)) != 0) {
+    (void)gcx__lifecycle_end(number, GCX_END_DISCARD, 0, NULL);
+    GCX_KEEP(keep);
+  }
 }
 
 /* ---- the stand-in, as an object */
@@ -302,6 +356,7 @@ void gcx__stream_opened(void *stream, enum gcx__stream_kind kind, int fd,
     gcx__misuse_on_stand_in = stream_identify;
     p->hidden = GCX_HIDE(stream);
     p->kind = kind;
+    p->fd = fd;
     number = gcx__object_number(p);
     if (!stream_put(stream, number, (uint32_t)malloc_usable_size(stream))) {
       gcx_discard(p); /* too many: not tracked */

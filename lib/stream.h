@@ -29,16 +29,28 @@ size_t gcx__stream_gone(void);
 /* After libc's call: its memory is free now and points to other streams. */
 void gcx__stream_wipe(size_t bytes);
 
-/* One open stream, as a stop sees it. */
+/* One stream of the table, as a stop sees it. */
 struct gcx__stream_block {
   uintptr_t low;
   uintptr_t high;
   void *stand_in; /* object that lives as long as somebody points at it */
+  uint32_t number;
+  uint32_t slot;
+  bool is_dir;
   bool seen;
 };
 /* All of them into @to; how many. World stopped. */
 size_t gcx__stream_list(struct gcx__stream_block *to, size_t max);
 #define GCX__STREAMS_MAX 8192u
+
+/* A directory stream: is it open? World stopped. */
+bool gcx__stream_dir_is_open(const struct gcx__stream_block *b);
+
+/* It was closed by who knows nothing of gcx. World stopped. */
+void gcx__stream_note_closed(const struct gcx__stream_block *b);
+
+/* Forgets those that were noted. */
+void gcx__stream_drop_closed(void);
 
 /* ---- stream-scan.c */
 /* Joins the termination phase, once; false: no memory for searching. */

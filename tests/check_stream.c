@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "finding.h"
 #include "redirect.h"
 #include "stream.h"
 #include "waits.h"
@@ -74,9 +75,62 @@ START_TEST(test_a_stream_of_somebody_else)
   {
     FILE *f = fopen("/etc/passwd", "r");
     DIR *d = opendir("/");
+    char text[] = "text";
 
     ck_assert_int_eq(gcx_redirect_fclose(f), 0);
     ck_assert_int_eq(gcx_redirect_closedir(d), 0);
+    f = fmemopen(text, sizeof text, "r"); /* one without a descriptor */
+    errno = 4321;
+    ck_assert_int_eq(gcx_redirect_fclose(f), 0);
+    ck_assert_int_eq(errno, 4321);
+  }
+END_TEST
+
+/* A library that was compiled without the header has it closed: with plain names,
+ * here. One after the other, where each gets the memory of the one before, and all
+ * at the end. */
+static GCX_NOINLINE void closed_by_a_library(void)
+{
+  FILE *files[LOST];
+  DIR *dirs[LOST];
+
+  for (size_t i = 0; i < LOST; i++) {
+    ck_assert_int_eq(fclose(opened()), 0);
+    ck_assert_int_eq(closedir(gcx_redirect_opendir("/")), 0);
+    if (i % 10 == 0)
+      ck_assert_int_eq(pclose(gcx_redirect_popen("true", "r")), 0);
+  }
+  for (size_t i = 0; i < LOST; i++) {
+    files[i] = opened();
+    dirs[i] = gcx_redirect_opendir("/");
+  }
+  for (size_t i = 0; i < LOST; i++) {
+    ck_assert_int_eq(fclose(files[i]), 0);
+    ck_assert_int_eq(closedir(dirs[i]), 0);
+  }
+  memset(files, 0, sizeof files);
+  memset(dirs, 0, sizeof dirs);
+  GCX_KEEP(files);
+  GCX_KEEP(dirs);
+}
+
+START_TEST(test_closed_by_a_library)
+  {
+    struct seen *seen;
+
+    objects_setup(_i == 0 ? GCX_LEAK_REPORT : GCX_LEAK_DISPOSE);
+    objects_be_quiet();
+    seen = seen_begin();
+    closed_by_a_library();
+    for (int i = 0; i < 3; i++)
+      ck_assert_uint_eq(objects_found(), 0);
+    closed_by_a_library(); /* where the first ones were */
+    ck_assert_uint_eq(objects_found(), 0);
+    gcx__stream_drop_closed();
+    (void)gcx__finding_undisposed();
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_LEAK], 0);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_UNDISPOSED], 0);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FINALIZER_CRASH], 0);
   }
 END_TEST
 
@@ -565,6 +619,7 @@ static Suite *stream_suite(void)
   tcase_add_test(c, test_the_table_does_not_fill_up);
   tcase_add_test(c, test_like_the_c_librarys);
   tcase_add_test(c, test_a_stream_of_somebody_else);
+  tcase_add_loop_test(c, test_closed_by_a_library, 0, 2);
   tcase_add_test(c, test_lost_files_are_found);
 #ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory as it was */
   tcase_add_loop_test(c, test_a_single_lost_file, 0, 2);
