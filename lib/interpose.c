@@ -437,7 +437,8 @@ void gcx__interpose_set_start(void (*start)(void))
 void gcx__interpose_init(const struct gcx__thread_hooks *more)
 {
   static const struct gcx__thread_hooks hooks = { .enter = interpose_enter,
-                                                  .leave = interpose_leave };
+                                                  .leave = interpose_leave,
+                                                  .alone = gcx__bdw_with_lock };
 
   interpose_more = more;
   interpose_epoch = gcx__modules_epoch();

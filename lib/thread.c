@@ -16,7 +16,10 @@
  *
  * Locks: thread_lock guards both rings and the key. A stopped world is walked
  * without it: list.h keeps `next` whole at every instruction, and an entry that
- * a stopped thread has half filled in has stack_high 0.
+ * a stopped thread has half filled in has stack_high 0. But a thread that enters is
+ * not yet, and one that leaves not any more, among those that are stopped: a walk
+ * could stand on an entry while it goes from one ring to the other, and would go on
+ * there for ever. These two change the rings while no stop is on (`alone`).
  *
  * Leaving. Thread-specific destructors may still use objects, so the thread must
  * stay with the collector until they have all run. glibc runs them in rounds, in
@@ -104,6 +107,30 @@ static void thread_give_locked(struct gcx__thread *t)
   gcx__link_add(&thread_free, &t->link);
 }
 
+static void *thread_give_alone(void *t)
+{
+  thread_give_locked(t);
+  return NULL;
+}
+
+static void *thread_take_alone(void *unused)
+{
+  struct gcx__thread *t = thread_take_locked();
+
+  (void)unused;
+  if (t != NULL)
+    gcx__link_add(&thread_live, &t->link);
+  return t;
+}
+
+/* Before there are hooks there is no other thread. */
+static void *thread_alone(void *(*fn)(void *arg), void *arg)
+{
+  return thread_hooks != NULL && thread_hooks->alone != NULL
+             ? thread_hooks->alone(fn, arg)
+             : fn(arg);
+}
+
 /* ---- where its stack is */
 
 struct thread_main_stack {
@@ -174,7 +201,7 @@ static void thread_leave(struct gcx__thread *t)
   if (thread_hooks != NULL && thread_hooks->leave != NULL)
     thread_hooks->leave(t);
   gcx__thread_lock();
-  thread_give_locked(t);
+  (void)thread_alone(thread_give_alone, t);
   gcx__thread_unlock();
   gcx__thread_current = NULL;
   thread_gone = true;
@@ -259,9 +286,7 @@ struct gcx__thread *gcx__thread_enter(void)
     return NULL;
   gcx__thread_lock();
   thread_make_key_locked();
-  t = thread_take_locked();
-  if (t != NULL)
-    gcx__link_add(&thread_live, &t->link);
+  t = thread_alone(thread_take_alone, NULL);
   gcx__thread_unlock();
   if (t == NULL)
     return NULL;

@@ -73,6 +73,8 @@ struct gcx__thread {
 struct gcx__thread_hooks {
   void (*enter)(struct gcx__thread *t); /* just put on the list */
   void (*leave)(struct gcx__thread *t); /* about to be taken off */
+  /* Calls @fn while no stop is on, on a thread that none would stop; its answer. */
+  void *(*alone)(void *(*fn)(void *arg), void *arg);
 };
 void gcx__thread_init(const struct gcx__thread_hooks *hooks);
 
@@ -98,7 +100,8 @@ static inline bool gcx__thread_is_critical(void)
 
 /* For whoever wraps pthread_create(): an entry on the list for a thread to come,
  * with stack_high 0 and its start_argument a root (NULL: no memory); the new
- * thread makes it its own, the hook runs; or there was no thread after all. */
+ * thread makes it its own, the hook runs; or there was no thread after all.
+ * Called by threads that a stop stops, or that hold the collector's lock. */
 struct gcx__thread *gcx__thread_prepare(void (*start)(void), void *argument);
 void gcx__thread_begin(struct gcx__thread *t);
 void gcx__thread_cancel(struct gcx__thread *t);

@@ -5,6 +5,7 @@
  *
  * Each scenario is a process of its own: see check_roots.c.
  */
+#include <dlfcn.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "holders.h"
 #include "options.h"
 #include "thread.h"
+#include "waits.h"
 
 #define DEMAND(condition)                                                 \
   ((condition)                                                            \
@@ -497,6 +499,99 @@ static void run_main_is_listed(void)
   DEMAND(listed() == 1);
 }
 
+/* ---- in a stop, whoever is not stopped leaves the list alone */
+
+static struct gcx__thread *other;
+static uint32_t other_tid;
+static int other_may_go;
+
+/* Of those that are listed: is the other one, and how many are there? */
+static size_t walk_list(bool *ret_has_other)
+{
+  size_t n = 0;
+
+  *ret_has_other = false;
+  for (struct gcx__thread *t = gcx__thread_first(); t != NULL && n < 1000;
+       t = gcx__thread_next(t)) {
+    *ret_has_other |= t == other;
+    n++;
+  }
+  return n;
+}
+
+static void *leave_when_told(void *unused)
+{
+  other = gcx__thread_current;
+  __atomic_store_n(&other_tid, gcx__tid(), __ATOMIC_RELEASE);
+  flag_wait(&other_may_go);
+  return unused;
+}
+
+/* As in a stop. The other one has left bdwgc, which can't stop it any more. */
+static void *walk_as_it_leaves(void *unused)
+{
+  bool is_there;
+
+  gcx__thread_unlock();
+  thread_wait_until_asleep(&other_tid);
+  (void)walk_list(&is_there);
+  DEMAND(is_there);
+  return unused;
+}
+
+static void run_leaves_in_a_stop(void)
+{
+  pthread_t id;
+  bool is_there;
+
+  DEMAND(pthread_create(&id, NULL, leave_when_told, NULL) == 0);
+  while (__atomic_load_n(&other_tid, __ATOMIC_ACQUIRE) == 0)
+    (void)sched_yield();
+  gcx__thread_lock();
+  flag_raise(&other_may_go);
+  while (*(volatile bool *)&other->scanned)
+    (void)sched_yield();
+  (void)gcx__bdw_with_lock(walk_as_it_leaves, NULL);
+  DEMAND(pthread_join(id, NULL) == 0);
+  (void)walk_list(&is_there);
+  DEMAND(!is_there);
+}
+
+static void *enter_when_told(void *unused)
+{
+  __atomic_store_n(&other_tid, gcx__tid(), __ATOMIC_RELEASE);
+  flag_wait(&other_may_go);
+  DEMAND(gcx__thread_self() != NULL);
+  return unused;
+}
+
+static void *walk_as_it_enters(void *unused)
+{
+  bool is_there;
+  size_t n = walk_list(&is_there);
+
+  flag_raise(&other_may_go);
+  thread_wait_until_asleep(&other_tid);
+  DEMAND(walk_list(&is_there) == n);
+  return unused;
+}
+
+/* Started behind libgcx's back. */
+static void run_enters_in_a_stop(void)
+{
+  int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  void *found = dlsym(RTLD_NEXT, "pthread_create");
+  pthread_t id;
+
+  DEMAND(found != NULL);
+  memcpy(&create, &found, sizeof(create));
+  DEMAND(create(&id, NULL, enter_when_told, NULL) == 0);
+  while (__atomic_load_n(&other_tid, __ATOMIC_ACQUIRE) == 0)
+    (void)sched_yield();
+  (void)gcx__bdw_with_lock(walk_as_it_enters, NULL);
+  DEMAND(pthread_join(id, NULL) == 0);
+}
+
 /* ---- running */
 
 static const struct {
@@ -518,6 +613,8 @@ static const struct {
   { "fork", run_after_fork },
   { "cancelled inside", run_cancelled_inside },
   { "caches", run_caches_are_used_again },
+  { "leaves in a stop", run_leaves_in_a_stop },
+  { "enters in a stop", run_enters_in_a_stop },
 };
 
 static void run_named(const char *name)
