@@ -323,6 +323,7 @@ void gcx__finding_process(struct gcx__batch *b)
 
 /* ---- exit_check=undisposed */
 
+/* What the parent of a fork holds is not this process's to dispose. */
 static bool finding_is_undisposed(uint32_t number)
 {
   const uint32_t exempt = GCX_FLAG_OPTIONAL | GCX_FLAG_SUPPRESSED |
@@ -331,6 +332,7 @@ static bool finding_is_undisposed(uint32_t number)
   uint32_t state = gcx__record_state(number);
 
   return (state & GCX_STATE_MASK) == GCX_STATE_LIVE && (state & exempt) == 0 &&
+         !gcx__record_is_inherited(number) &&
          gcx__record_object(number) != NULL;
 }
 

@@ -130,6 +130,17 @@ START_TEST(test_undisposed)
   }
 END_TEST
 
+/* What the parent holds is the parent's to dispose. */
+START_TEST(test_undisposed_in_a_child)
+  {
+    const char *options = "leak=exit:exit_check=undisposed" QUICK;
+
+    ck_assert_str_eq(demand("fork", options, 0)->err, "");
+    demand_said(demand("fork-adopting", options, 23),
+                "gcx: GCX-UNDISPOSED: ", 1);
+  }
+END_TEST
+
 START_TEST(test_output_is_not_lost)
   {
     const struct death *d = demand("print", "leak=exit" QUICK, 23);
@@ -235,6 +246,7 @@ static Suite *exit_suite(void)
   tcase_add_test(c, test_immediate_exit_says_nothing);
   tcase_add_test(c, test_status_of_the_program_stays);
   tcase_add_test(c, test_undisposed);
+  tcase_add_test(c, test_undisposed_in_a_child);
   tcase_add_test(c, test_output_is_not_lost);
   tcase_add_test(c, test_collector_that_does_not_collect);
   tcase_add_test(c, test_find_leak_mode);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *volatile kept; /* or the compiler drops it, never being read */
@@ -104,6 +105,25 @@ static int print_much(void)
   return forget();
 }
 
+/* Exits in a child with what the parent holds; then the parent disposes it. */
+static int fork_holding(int adopts)
+{
+  int status = 0;
+  pid_t child;
+
+  kept = fill(1);
+  child = fork();
+  if (child == 0) {
+    if (adopts)
+      gcx_fork_adopt();
+    exit(0);
+  }
+  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+    return 97;
+  gcx_dispose(kept);
+  return WEXITSTATUS(status);
+}
+
 int main(int argc, char **argv)
 {
   const char *what = argc > 1 ? argv[1] : "";
@@ -138,6 +158,8 @@ int main(int argc, char **argv)
     kept = fill(1);
     return 0;
   }
+  if (strcmp(what, "fork") == 0 || strcmp(what, "fork-adopting") == 0)
+    return fork_holding(strcmp(what, "fork") != 0);
   if (strcmp(what, "print") == 0)
     return print_much();
   if (strcmp(what, "private") == 0)
