@@ -37,6 +37,7 @@
 #include "thread.h"
 #include "trace.h"
 #include "unwind.h"
+#include "verdict.h"
 
 static void fork_prepare_last(void)
 {
@@ -97,6 +98,7 @@ static void fork_child(void)
   gcx__fd_after_fork();
   gcx__table_after_fork();
   gcx__report_after_fork();
+  gcx__verdict_after_fork();
 }
 
 /* A program that has initialised bdwgc itself has the handlers in another order: a

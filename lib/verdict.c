@@ -172,6 +172,11 @@ const char *gcx__verdict_obstacle(void)
   return why;
 }
 
+void gcx__verdict_after_fork(void)
+{
+  verdict_checked = gcx__finding_count();
+}
+
 int gcx_verdict(void)
 {
   uint64_t before = gcx__bdw_collections();

@@ -22,4 +22,7 @@ bool gcx__verdict_canaries_found(void);
  * after hooks that the program has replaced. */
 const char *gcx__verdict_obstacle(void);
 
+/* In the child of a fork: what was found before is the parent's. */
+void gcx__verdict_after_fork(void);
+
 #endif

@@ -189,6 +189,24 @@ START_TEST(test_child_of_a_multithreaded_process)
   }
 END_TEST
 
+/* What was found before is the parent's to answer for. */
+START_TEST(test_findings_of_the_parent)
+  {
+    pid_t child;
+
+    lose(N);
+    gcx_collect();
+    ck_assert(gcx_wait_for_finalizers(UINT64_MAX));
+    ck_assert_uint_ge(seen->direct, MOST);
+    child = fork_when_all_have_begun();
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+      _exit(gcx_check() != 0 ? 1 : gcx_verdict() == GCX_ABANDONED ? 2 : 0);
+    ck_assert_int_eq(wait_for(child), 0);
+    ck_assert_uint_ge(gcx_check(), MOST);
+  }
+END_TEST
+
 START_TEST(test_child_of_a_child)
   {
     pid_t child;
@@ -372,6 +390,7 @@ static Suite *fork_suite(void)
 
   tcase_add_checked_fixture(c, setup, NULL);
   tcase_add_loop_test(c, test_child_of_a_multithreaded_process, 0, 2);
+  tcase_add_test(c, test_findings_of_the_parent);
   tcase_add_test(c, test_child_of_a_child);
   tcase_add_test(c, test_fork_on_another_thread);
   tcase_add_test(c, test_daemon_takes_over);
