@@ -343,6 +343,7 @@ void gcx__finalizer_after_fork(void)
   finalizer_done = gcx__batch_queued;
   finalizer_todo = NULL;
   finalizer_shutting_down = 0;
+  gcx__finalize_over(); /* what ran in the parent */
   gcx__later_after_fork();
   gcx__watch_after_fork();
   gcx__clock = (struct gcx__clock){ .ms = 0 }; /* its keeper is gone */

@@ -141,9 +141,14 @@ void gcx__watch_end(const struct gcx__thread *t)
     watch_report(call, t, t->finalizing);
 }
 
+/* The call that ran is over, unless it is the one that has forked; it may have been
+ * reported, and the next one is another. */
 void gcx__watch_after_fork(void)
 {
+  const struct gcx__thread *self = gcx__thread_current;
+
   watch_started = watch_asleep = 0;
-  watch_call &= ~1u;
+  if (self == NULL || self->finalizing == 0)
+    watch_call = (watch_call + 1) & ~1u;
   gcx__peek_after_fork();
 }

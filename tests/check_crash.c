@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* check_crash.c - finalizers that go wrong: crashes, ways out, allocations */
 #include "finalizable.h"
+#include "finalize.h"
 
 #include <setjmp.h>
 
@@ -624,6 +625,44 @@ START_TEST(test_without_a_signal_the_finalizer_is_named)
   }
 END_TEST
 
+static int may_return;
+
+static void waits_for_the_fork(void *obj)
+{
+  (void)obj;
+  is_stuck_here();
+  flag_wait(&may_return);
+}
+
+static const struct gcx_type waiting_type =
+    GCX_TYPE_INIT("waiting", 48, 0, NULL, NULL, waits_for_the_fork, NULL);
+
+/* The call that the parent has reported is not the child's first. */
+static void is_slow_in_a_child(void *arg)
+{
+  (void)arg;
+  (void)alarm(60);
+  if (gcx__finalize_is_running())
+    _exit(1);
+  slow_seen->findings[GCX_REPORT_SLOW_FINALIZER] = 0;
+  lose_of_type(&slow_type, 20);
+  settle();
+  _exit(returned > 0 ? 0 : 2);
+}
+
+START_TEST(test_a_slow_one_in_a_child_of_one)
+  {
+    slow_seen = seen_begin();
+    gcx__opt.slow_finalizer_ms = 5;
+    lose_of_type(&waiting_type, 20);
+    gcx_collect();
+    is_stuck_here();
+    death_demand_exit(is_slow_in_a_child, NULL, 0);
+    flag_raise(&may_return);
+    settle();
+  }
+END_TEST
+
 START_TEST(test_none_is_slow)
   {
     slow_seen = seen_begin();
@@ -659,6 +698,7 @@ static Suite *crash_suite(void)
   tcase_add_test(tc, test_a_slow_one_is_named_while_it_runs);
   tcase_add_test(tc, test_a_slow_one_is_named_with_its_stack);
   tcase_add_test(tc, test_without_a_signal_the_finalizer_is_named);
+  tcase_add_test(tc, test_a_slow_one_in_a_child_of_one);
   tcase_add_test(tc, test_none_is_slow);
   suite_add_tcase(s, tc);
   return s;
