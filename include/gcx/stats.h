@@ -52,7 +52,8 @@ struct gcx_type_stats {
  * gcx_stats_read - numbers of the whole process
  * @ret_stats: receives them
  *
- * Looks at every record: not for every request of a server.
+ * Looks at every record, and has the system look at every page (private_bytes):
+ * milliseconds for a large process, not for every request of a server.
  *
  * Return:    nothing
  * Errors:    none
