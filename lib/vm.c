@@ -56,8 +56,9 @@ struct vm_slab {
 static struct vm_chunk vm_first GCX_NOT_A_ROOT;
 static struct vm_slab *vm_slab;
 static uint64_t vm_calls;
-static uint64_t vm_fail_at;
-static pthread_t vm_failing; /* 0: no thread */
+static uint64_t vm_fail_at;  /* of all calls; 0: none */
+static pthread_t vm_failing; /* the thread whose calls fail; 0: none */
+static uint64_t vm_left;     /* the how manieth of them; UINT64_MAX: all */
 
 /* ------------------------------------------------------------------ system */
 
@@ -91,9 +92,11 @@ static bool call_fails(void)
 {
   uint64_t n = __atomic_add_fetch(&vm_calls, 1, __ATOMIC_RELAXED);
 
-  return GCX_UNLIKELY(n == __atomic_load_n(&vm_fail_at, __ATOMIC_RELAXED) ||
-                      __atomic_load_n(&vm_failing, __ATOMIC_RELAXED) ==
-                          pthread_self());
+  if (GCX_UNLIKELY(__atomic_load_n(&vm_failing, __ATOMIC_ACQUIRE) ==
+                   pthread_self())) {
+    return vm_left == UINT64_MAX || (vm_left != 0 && --vm_left == 0);
+  }
+  return GCX_UNLIKELY(n == __atomic_load_n(&vm_fail_at, __ATOMIC_RELAXED));
 }
 
 /* ------------------------------------------------------------------- table */
@@ -300,16 +303,27 @@ void *gcx__vm_alloc(size_t bytes)
   return p;
 }
 
+static void fail_own(uint64_t n)
+{
+  vm_left = n;
+  __atomic_store_n(&vm_failing, n != 0 ? pthread_self() : 0, __ATOMIC_RELEASE);
+}
+
 void gcx__vm_fail_at(uint64_t n)
 {
-  uint64_t calls = __atomic_load_n(&vm_calls, __ATOMIC_RELAXED);
-
-  __atomic_store_n(&vm_fail_at, n == 0 ? 0 : calls + n, __ATOMIC_RELAXED);
+  fail_own(n);
 }
 
 void gcx__vm_fail_here(bool fail)
 {
-  __atomic_store_n(&vm_failing, fail ? pthread_self() : 0, __ATOMIC_RELAXED);
+  fail_own(fail ? UINT64_MAX : 0);
+}
+
+void gcx__vm_fail_at_any(uint64_t n)
+{
+  uint64_t calls = __atomic_load_n(&vm_calls, __ATOMIC_RELAXED);
+
+  __atomic_store_n(&vm_fail_at, n == 0 ? 0 : calls + n, __ATOMIC_RELAXED);
 }
 
 uint64_t gcx__vm_calls(void)

@@ -26,9 +26,11 @@ bool gcx__vm_owns(uintptr_t start, uintptr_t *ret_boundary);
 /* Small blocks for ever (threads, aux entries): aligned to 64, never freed. */
 void *gcx__vm_alloc(size_t bytes) GCX_MUST_CHECK;
 
-/* Tests: the n-th map or alloc from now fails (0: none does). */
+/* Tests. The n-th map or alloc from now by the calling thread fails (0: none does);
+ * by any thread: whichever comes first, so that not even the first need be the
+ * test's own. Or all of the calling thread's fail, until they no longer do. */
 void gcx__vm_fail_at(uint64_t n);
-/* Tests: all of them by the calling thread fail, or no longer do. */
+void gcx__vm_fail_at_any(uint64_t n);
 void gcx__vm_fail_here(bool fail);
 uint64_t gcx__vm_calls(void);
 

@@ -111,10 +111,10 @@ START_TEST(test_no_memory)
     void *p = gcx_alloc_managed(16);
     struct gcx_hold *h;
 
-    gcx__vm_fail_at(1);
+    gcx__vm_fail_here(true);
     errno = 0;
     h = gcx_hold_create(p);
-    gcx__vm_fail_at(0);
+    gcx__vm_fail_here(false);
     ck_assert_ptr_null(h);
     ck_assert_int_eq(errno, ENOMEM);
     h = gcx_hold_create(p);

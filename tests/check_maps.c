@@ -268,9 +268,9 @@ START_TEST(test_words_out_of_memory)
       p[i] = word;
     gcx__words_reserve();
     gcx__words_begin(1000, 2000);
-    gcx__vm_fail_at(1);
+    gcx__vm_fail_here(true);
     gcx__words_scan((uintptr_t)p, (uintptr_t)p + n);
-    gcx__vm_fail_at(0);
+    gcx__vm_fail_here(false);
     ck_assert(!gcx__words_found(&from, &to));
     ck_assert_uint_eq(kept_of((uintptr_t)&word, (uintptr_t)(&word + 1), true),
                       1);

@@ -532,9 +532,9 @@ static void fail_at(void *arg)
   const struct sweep *s = arg;
   size_t descriptors_before = open_descriptors();
 
-  gcx__vm_fail_at(s->at);
+  gcx__vm_fail_at_any(s->at);
   run_part(s->part);
-  gcx__vm_fail_at(0);
+  gcx__vm_fail_at_any(0);
   run_part(s->part);
   DEMAND(failures == 0);
   DEMAND(open_descriptors() == descriptors_before);
@@ -641,9 +641,9 @@ static void collects_without(void *arg)
   size_t found = 0;
 
   lose();
-  gcx__vm_fail_at(*(const uint64_t *)arg);
+  gcx__vm_fail_at_any(*(const uint64_t *)arg);
   gcx_collect();
-  gcx__vm_fail_at(0);
+  gcx__vm_fail_at_any(0);
   reuse();
   demand_chains(t);
   for (int i = 0; i < 3; i++)

@@ -196,16 +196,16 @@ START_TEST(test_no_memory_changes_nothing)
     for (int i = 0; i < 5000 && !failed; i++) {
       a = node('a', NULL);
       b = node('b', NULL);
-      gcx__vm_fail_at(1); /* whenever the side table grows */
+      gcx__vm_fail_here(true); /* whenever the side table grows */
       if (gcx_own(a, b) != 0) {
         failed = true;
-        gcx__vm_fail_at(0);
+        gcx__vm_fail_here(false);
         gcx_dispose(a);
         ck_assert(!gcx_is_disposed(b));
         a = node('a', NULL);
         ck_assert_int_eq(gcx_own(a, b), 0);
       }
-      gcx__vm_fail_at(0);
+      gcx__vm_fail_here(false);
       gcx_dispose(a);
       ck_assert(gcx_is_disposed(b));
     }

@@ -119,9 +119,9 @@ START_TEST(test_no_memory)
 
     if (gcx__aux_count() != 0)
       return;
-    gcx__vm_fail_at(1);
+    gcx__vm_fail_here(true);
     ck_assert_int_eq(gcx_pressure_attach(p, 100), -ENOMEM);
-    gcx__vm_fail_at(0);
+    gcx__vm_fail_here(false);
     ck_assert_uint_eq(pressure_now(), 0);
     gcx_dispose(p);
   }

@@ -1014,9 +1014,9 @@ START_TEST(test_no_memory)
     for (int i = 0; i < MANY; i++) {
       int result;
 
-      gcx__vm_fail_at(1);
+      gcx__vm_fail_here(true);
       result = gcx_table_add(table, keys[i], values[i]);
-      gcx__vm_fail_at(0);
+      gcx__vm_fail_here(false);
       if (result != 0) {
         ck_assert_int_eq(result, -ENOMEM);
         ck_assert(!gcx_table_find(table, keys[i], NULL));
@@ -1029,10 +1029,10 @@ START_TEST(test_no_memory)
     ck_assert_uint_ge(refused, 3);
     ck_assert_uint_eq(disposals(), 0);
     gcx__table_check(table);
-    gcx__vm_fail_at(1);
+    gcx__vm_fail_here(true);
     if (gcx_table_create(0) == NULL)
       ck_assert_int_eq(errno, ENOMEM);
-    gcx__vm_fail_at(0);
+    gcx__vm_fail_here(false);
   }
 END_TEST
 

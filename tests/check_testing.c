@@ -142,10 +142,10 @@ START_TEST(test_bad_arguments)
     ck_assert_int_eq(gcx_testing_begin(&scope, 2), -EINVAL);
     ck_assert_uint_eq(gcx_testing_end(NULL, -1), 0);
     ck_assert_uint_eq(gcx_testing_end(&scope, -1), 0);
-    gcx__vm_fail_at(1);
+    gcx__vm_fail_here(true);
     ck_assert_int_eq(gcx_testing_begin(&scope, GCX_TESTING_ANY_THREAD),
                      -ENOMEM);
-    gcx__vm_fail_at(0);
+    gcx__vm_fail_here(false);
   }
 END_TEST
 
