@@ -113,17 +113,19 @@ int gcx_redirect_asprintf_chk(char **ret_s, int flag, const char *fmt, ...)
 
 /* ---- lines */
 
-/* The caller's buffer has room for @bytes; false: ENOMEM, it is as it was. */
+/* The caller's buffer has room for @bytes; false: ENOMEM, it is as it was. As of
+ * glibc, a pointer that comes with a size of 0 may be any, and is not looked at. */
 static bool text_make_room(char **line, size_t *room, size_t bytes,
                            const struct gcx__frame *start)
 {
-  size_t had = *line != NULL ? *room : 0;
+  bool has_none = *line == NULL || *room == 0;
+  size_t had = has_none ? 0 : *room;
   size_t wanted = GCX_MAX(bytes, GCX_MAX(had * 2, (size_t)TEXT_LINE_BYTES));
   void *moved = NULL;
 
   if (had >= bytes)
     return true;
-  if (*line == NULL)
+  if (has_none)
     moved = text_copy("", 1, wanted, start);
   else if (gcx__block_resize(*line, wanted, "getdelim", start, &moved) ==
            GCX_RESIZE_FOREIGN)

@@ -182,6 +182,13 @@ static void check_getdelim(void)
   TRACKED(line);
   fclose(f);
   free(line);
+  f = fmemopen(text, sizeof text - 1, "r");
+  line = text; /* with a size of 0 it may be anything */
+  room = 0;
+  CHECK(f != NULL && getdelim(&line, &room, ';', f) == 4 && line != text);
+  TRACKED(line);
+  fclose(f);
+  free(line);
 }
 
 /* ---- names of files */
