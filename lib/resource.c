@@ -195,8 +195,12 @@ struct gcx_file *gcx_file_open(const char *path, const char *mode)
     errno = EINVAL;
     return NULL;
   }
-  memcpy(with_e, mode, strlen(mode));
-  memcpy(with_e + strlen(mode), "e", 2);
+  /* Behind the first letter: at the end it may be a charset's. */
+  memcpy(with_e, mode, strlen(mode) + 1);
+  if (*mode != '\0') {
+    with_e[1] = 'e';
+    memcpy(with_e + 2, mode + 1, strlen(mode));
+  }
   f = gcx__alloc_typed(&file_type, 0, 0, &start);
   if (f == NULL)
     return NULL;

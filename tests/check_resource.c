@@ -85,6 +85,11 @@ START_TEST(test_file)
     ck_assert_ptr_nonnull(fgets(text, sizeof text, gcx_file_stream(f)));
     ck_assert_str_eq(text, "one\n");
     ck_assert_int_eq(gcx_close(f), 0);
+    f = gcx_file_open(path, "r,ccs=UTF-8"); /* what follows is its charset */
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_ne(fcntl(fileno(gcx_file_stream(f)), F_GETFD) & FD_CLOEXEC,
+                     0);
+    gcx_dispose(f);
     errno = 0;
     ck_assert_ptr_null(gcx_file_stream(f));
     ck_assert_int_eq(errno, EBADF);

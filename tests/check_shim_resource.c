@@ -122,6 +122,11 @@ START_TEST(streams)
     ck_assert_ptr_nonnull(fgets(line, sizeof(line), gcx_file_stream(f)));
     ck_assert_str_eq(line, "eight\n");
     gcx_dispose(f);
+    f = gcx_file_open(path, "r,ccs=UTF-8"); /* what follows is its charset */
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_ne(fcntl(fileno(gcx_file_stream(f)), F_GETFD) & FD_CLOEXEC,
+                     0);
+    gcx_dispose(f);
     f = gcx_file_open("/dev/full", "w");
     ck_assert_ptr_nonnull(f);
     ck_assert_int_ge(fputs("x", gcx_file_stream(f)), 0);

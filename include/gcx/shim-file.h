@@ -135,8 +135,12 @@ GCX_WARN_UNUSED static inline struct gcx_file *gcx_file_open(const char *path,
 
   if (mode == NULL || strlen(mode) + 2 > sizeof(with_e))
     return (struct gcx_file *)gcx_shim_fail(EINVAL);
-  memcpy(with_e, mode, strlen(mode));
-  memcpy(with_e + strlen(mode), "e", 2);
+  /* Behind the first letter: at the end it may be a charset's. */
+  memcpy(with_e, mode, strlen(mode) + 1);
+  if (*mode != '\0') {
+    with_e[1] = 'e';
+    memcpy(with_e + 2, mode + 1, strlen(mode));
+  }
   f = (struct gcx_file *)gcx_new(&type);
   if (f == NULL)
     return NULL;
