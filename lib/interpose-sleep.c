@@ -137,7 +137,7 @@ GCX__WAIT_EXPORT unsigned sleep(unsigned seconds)
     errno = saved;
     return 0;
   }
-  return (unsigned)left.tv_sec + (left.tv_nsec >= 500000000);
+  return (unsigned)left.tv_sec;
 }
 
 static int sleep_suspend(const sigset_t *mask)

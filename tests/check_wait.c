@@ -7,6 +7,7 @@
 #include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -297,6 +298,18 @@ START_TEST(test_a_signal_interrupts)
   }
 END_TEST
 
+/* What is left of a second is none: whole ones count. */
+START_TEST(test_sleep_says_what_is_left)
+  {
+    const struct itimerval soon = { .it_value = { 0, 50000 } };
+
+    take_signal();
+    (void)signal(SIGALRM, on_signal);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    ck_assert_uint_eq(sleep(1), 0);
+  }
+END_TEST
+
 /* A program that lets nothing in while it waits must not hold up a collection. */
 START_TEST(test_a_mask_does_not_stop_collections)
   {
@@ -410,6 +423,7 @@ static Suite *wait_suite(void)
   tcase_add_loop_test(c, test_a_collection_interrupts_nothing, 0, CALLS);
   tcase_add_loop_test(c, test_a_signal_interrupts, 0,
                       (int)GCX_ARRAY_LENGTH(long_waits));
+  tcase_add_test(c, test_sleep_says_what_is_left);
   tcase_add_test(c, test_a_mask_does_not_stop_collections);
   tcase_add_test(c, test_handlers_are_the_programs);
   tcase_add_test(c, test_signal_returns_the_old_handler);
