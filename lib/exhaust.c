@@ -46,6 +46,8 @@
 #define EXHAUST_SPARE 16 /* descriptors for a collection */
 
 static uint64_t exhaust_not_before; /* ns */
+static uint32_t exhaust_raised;     /* one at a time may raise the limit */
+static struct rlimit exhaust_limit_before;
 
 /* ---- what is said */
 
@@ -189,18 +191,44 @@ static void exhaust_collect_apart(void)
     gcx__futex_wait(&a.done, 0, UINT64_MAX);
 }
 
+static void exhaust_lower(void)
+{
+  (void)setrlimit(RLIMIT_NOFILE, &exhaust_limit_before);
+  __atomic_store_n(&exhaust_raised, 0, __ATOMIC_RELEASE);
+}
+
+/* False: it can't be, or another thread has raised it and will lower it again. */
+static bool exhaust_raise(void)
+{
+  struct rlimit more;
+  uint32_t none = 0;
+
+  if (!__atomic_compare_exchange_n(&exhaust_raised, &none, 1, false,
+                                   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    return false;
+  if (getrlimit(RLIMIT_NOFILE, &exhaust_limit_before) == 0) {
+    more = exhaust_limit_before;
+    more.rlim_cur = GCX_MIN(more.rlim_cur + EXHAUST_SPARE, more.rlim_max);
+    if (more.rlim_cur > exhaust_limit_before.rlim_cur &&
+        setrlimit(RLIMIT_NOFILE, &more) == 0)
+      return true;
+  }
+  __atomic_store_n(&exhaust_raised, 0, __ATOMIC_RELEASE);
+  return false;
+}
+
+void gcx__exhaust_after_fork(void)
+{
+  if (__atomic_load_n(&exhaust_raised, __ATOMIC_ACQUIRE) != 0)
+    exhaust_lower();
+}
+
 static void exhaust_let_collect(int error)
 {
-  struct rlimit limit, more;
   bool raised;
 
   (void)gcx__thread_self(); /* who is unknown to bdwgc can't collect */
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return;
-  more = limit;
-  more.rlim_cur = GCX_MIN(limit.rlim_cur + EXHAUST_SPARE, limit.rlim_max);
-  raised =
-      more.rlim_cur > limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0;
+  raised = exhaust_raise();
   if (error == EMFILE && !raised) {
     exhaust_collect_apart();
   } else {
@@ -209,7 +237,7 @@ static void exhaust_let_collect(int error)
   }
   (void)gcx__finalizer_wait(EXHAUST_WAIT_MS);
   if (raised)
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    exhaust_lower();
 }
 
 /* ---- making room */

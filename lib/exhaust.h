@@ -18,6 +18,9 @@ uint32_t gcx__exhaust_mark(void);
  * one more try. errno is kept. No lock held. */
 bool gcx__exhaust_make_room(int error, uint32_t mark);
 
+/* In the child of a fork: who had raised the limit of descriptors is not there. */
+void gcx__exhaust_after_fork(void);
+
 /* @variable = @call, once more if it was not @worked and room could be made. */
 #define GCX__WITH_ROOM(variable, call, worked)             \
   do {                                                     \

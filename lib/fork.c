@@ -21,6 +21,7 @@
 #include "bdw.h"
 #include "cells.h"
 #include "census.h"
+#include "exhaust.h"
 #include "fd.h"
 #include "finalizer.h"
 #include "freed.h"
@@ -96,6 +97,7 @@ static void fork_child(void)
   gcx__low_memory_after_fork();
   gcx__finalizer_after_fork();
   gcx__fd_after_fork();
+  gcx__exhaust_after_fork();
   gcx__table_after_fork();
   gcx__report_after_fork();
   gcx__verdict_after_fork();

@@ -11,6 +11,7 @@
 
 #include "exhaust.h"
 #include "finalizer.h"
+#include "waits.h"
 
 #define LOST 60
 #define ENOUGH (LOST * 7 / 10)
@@ -242,6 +243,44 @@ START_TEST(test_the_programs_own_stay_open)
   }
 END_TEST
 
+#define ASKERS 4
+
+static pthread_barrier_t asked;
+
+static void *asks_for_room(void *unused)
+{
+  uint32_t mark = gcx__exhaust_mark();
+
+  (void)pthread_barrier_wait(&asked);
+  (void)gcx__exhaust_make_room(EMFILE, mark);
+  return unused;
+}
+
+/* Several at once, and a child that was born meanwhile. */
+START_TEST(test_the_limit_is_as_it_was)
+  {
+    pthread_t threads[ASKERS];
+    struct rlimit before, after;
+
+    begin(GCX_LEAK_DISPOSE);
+    limit_descriptors(false);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(pthread_barrier_init(&asked, NULL, ASKERS), 0);
+    for (int round = 0; round < 10; round++) {
+      ck_assert_int_eq(lose_here(10), 10);
+      for (int i = 0; i < ASKERS; i++)
+        threads[i] = thread_start(asks_for_room, NULL);
+      for (int i = 0; i < ASKERS; i++)
+        ck_assert_ptr_null(thread_join(threads[i]));
+      ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &after), 0);
+      ck_assert_uint_eq(after.rlim_cur, before.rlim_cur);
+    }
+    gcx__exhaust_after_fork(); /* when nobody was there */
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &after), 0);
+    ck_assert_uint_eq(after.rlim_cur, before.rlim_cur);
+  }
+END_TEST
+
 static void in_dispose(void *arg)
 {
   *(int *)arg = gcx__exhaust_make_room(EMFILE, gcx__exhaust_mark());
@@ -290,6 +329,7 @@ static Suite *suite(void)
   tcase_add_test(c, test_memory_without_descriptors);
   tcase_add_loop_test(c, test_below_a_limit, 0, 2);
   tcase_add_test(c, test_the_programs_own_stay_open);
+  tcase_add_test(c, test_the_limit_is_as_it_was);
   tcase_add_test(c, test_in_a_dispose);
   suite_add_tcase(s, c);
   return s;
