@@ -19,7 +19,9 @@
  *   - EBADF from the kernel is the only proof that a number was not open, and is
  *     reported only if the ledger knows who closed it;
  *   - not for a sweep over all numbers (the call before closed a neighbour from
- *     the same place), nor in the child of a fork, where sweeps are the custom;
+ *     the same place; what it leaves out ends no sweep), nor in the child of a
+ *     fork, where sweeps are the custom; that of a vfork() shares this memory, but
+ *     not the process's number;
  *   - an owned number is reported only if it is still the file that the owner
  *     opened: its device and inode are kept for that; of a FILE libc's list is
  *     asked;
@@ -48,6 +50,7 @@
 
 #define FD_MAX (1u << 20) /* the kernel's own limit unless raised */
 #define FD_MIN 1024u
+#define FD_SKIPPED 8 /* descriptors that a sweep may leave out at a time */
 
 enum fd_state { FD_UNKNOWN, FD_OPEN, FD_CLOSED };
 
@@ -69,6 +72,7 @@ static struct fd_entry *fd_entries;
 static uint32_t fd_limit; /* entries */
 static uint32_t fd_high;  /* numbers below it were seen */
 static uint32_t fd_epoch; /* counts forks above this process */
+static pid_t fd_process;
 static uint32_t fd_reclaimed;
 bool (*gcx__fd_libc_has)(uint32_t number, int fd);
 
@@ -76,6 +80,7 @@ bool (*gcx__fd_libc_has)(uint32_t number, int fd);
 static __thread struct {
   uintptr_t pc;
   int fd;
+  int direction; /* of the sweep it belongs to, 0: none */
 } fd_previous __attribute__((tls_model("initial-exec")));
 
 /* ---- entries */
@@ -97,6 +102,7 @@ static struct fd_entry *fd_map(void)
     gcx__vm_unmap(entries, n * sizeof *entries);
     return none;
   }
+  fd_process = getpid();
   __atomic_store_n(&fd_limit, n, __ATOMIC_RELEASE);
   return entries;
 }
@@ -220,6 +226,8 @@ static void fd_report(const char *function, int fd, const struct fd_entry *e,
   struct gcx_report r = { .id = GCX_REPORT_FD_OWNER, .count = 1 };
   struct gcx__out o;
 
+  if (fd_process != 0 && fd_process != getpid())
+    return; /* between vfork() and exec */
   gcx__out_init(&o, -1, r.detail, sizeof r.detail);
   gcx__out_fmt(&o, "%s(%d): %s%s", function, fd, what, whose);
   gcx__describe_fd(fd, r.description, sizeof r.description);
@@ -235,12 +243,18 @@ static void fd_report(const char *function, int fd, const struct fd_entry *e,
 
 static bool fd_is_sweep(int fd, uintptr_t pc)
 {
-  bool sweep = fd_previous.pc == pc &&
-               (fd_previous.fd == fd - 1 || fd_previous.fd == fd + 1);
+  int64_t step = (int64_t)fd - fd_previous.fd;
+  int64_t onwards = step * fd_previous.direction;
 
+  if (fd_previous.pc != pc)
+    fd_previous.direction = 0;
+  else if (step == 1 || step == -1)
+    fd_previous.direction = (int)step;
+  else if (onwards <= 0 || onwards > FD_SKIPPED + 1)
+    fd_previous.direction = 0;
   fd_previous.pc = pc;
   fd_previous.fd = fd;
-  return sweep;
+  return fd_previous.direction != 0;
 }
 
 /* Is it, as far as can be told, still the file that its owner opened? */
@@ -423,4 +437,6 @@ size_t gcx__fd_undisposed(void)
 void gcx__fd_after_fork(void)
 {
   fd_epoch = (fd_epoch + 1) & 0xffffffu;
+  if (fd_process != 0)
+    fd_process = getpid();
 }

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -373,6 +374,48 @@ static void closes_what_the_parent_had(void *arg)
   close_it(*(int *)arg);
 }
 
+/* Some stay open on the way; but whoever begins again has closed twice. */
+START_TEST(test_a_sweep_leaves_some_out)
+  {
+    struct seen *seen = quiet_reports();
+
+    for (int fd = 200; fd < 240; fd++)
+      ck_assert_int_eq(gcx_redirect_dup2(STDERR_FILENO, fd), fd);
+    for (volatile int fd = 200; fd < 240; fd++)
+      ck_assert_int_eq(gcx_redirect_close(fd), 0);
+    for (volatile int i = 0; i < 2; i++)
+      for (volatile int fd = 198 + i * 2; fd < 240; fd++)
+        if (fd != 205 && (fd < 210 || fd > 215))
+          (void)gcx_redirect_close(fd);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FD_OWNER], 1);
+  }
+END_TEST
+
+static char vfork_stack[256 << 10] __attribute__((aligned(16)));
+
+static int closes_before_exec(void *arg)
+{
+  return gcx_redirect_close(*(int *)arg) != 0;
+}
+
+/* Memory is the parent's, the descriptors are not: it may close what a stream
+ * has, or what it has closed before. */
+START_TEST(test_the_child_of_a_vfork)
+  {
+    struct seen *seen = quiet_reports();
+    struct gcx_file *f = gcx_file_open("/etc/passwd", "r");
+    int fd = fileno(gcx_file_stream(f)), status;
+    pid_t pid = clone(closes_before_exec, vfork_stack + sizeof vfork_stack,
+                      CLONE_VM | CLONE_VFORK | SIGCHLD, &fd);
+
+    ck_assert_int_gt(pid, 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_eq(seen->findings[GCX_REPORT_FD_OWNER], 0);
+    ck_assert_int_eq(gcx_close(f), 0);
+  }
+END_TEST
+
 START_TEST(test_the_child_is_another_process)
   {
     struct gcx_file *f = gcx_file_open("/etc/passwd", "r");
@@ -455,6 +498,8 @@ static Suite *fd_suite(void)
   tcase_add_test(c, test_report_goes_on);
   tcase_add_test(c, test_behind_the_ledgers_back);
   tcase_add_test(c, test_sweeps_are_no_mistakes);
+  tcase_add_test(c, test_a_sweep_leaves_some_out);
+  tcase_add_test(c, test_the_child_of_a_vfork);
   tcase_add_test(c, test_the_child_is_another_process);
   tcase_add_test(c, test_what_is_left_at_exit);
   tcase_add_test(c, test_threads);
