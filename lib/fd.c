@@ -326,6 +326,15 @@ bool gcx__fd_is_still(int fd, uint32_t number)
          e->identity == fd_identity(fd);
 }
 
+bool gcx__fd_has_changed_hands(int fd, uint32_t number)
+{
+  const struct fd_entry *e = fd_entry(fd, false);
+
+  return e != NULL &&
+         (e->number != number ||
+          (__atomic_load_n(&e->state, __ATOMIC_ACQUIRE) & 0xff) == FD_CLOSED);
+}
+
 /* ---- what is open */
 
 static bool fd_is_lost(const struct fd_entry *e)

@@ -49,6 +49,10 @@ bool gcx__fd_is_owned(int fd);
 /* Is @fd still what the record @number opened it for: the same file? */
 bool gcx__fd_is_still(int fd, uint32_t number);
 
+/* Is @fd, as far as the ledger knows, somebody else's than the record @number's by
+ * now: closed, or opened again? */
+bool gcx__fd_has_changed_hands(int fd, uint32_t number);
+
 /* Of this process, opened by it, says the ledger. */
 size_t gcx__fd_open_count(void);
 

@@ -279,15 +279,21 @@ static int stream_end(const struct stream_stand_in *p, size_t bytes)
   return result;
 }
 
-/* Only of a lost one: who closes it by himself has taken it off before. */
+/* Only of a lost one: who closes it by himself has taken it off before. It stays
+ * open if its descriptor is somebody else's by now, who would lose it. */
 static int stream_dispose(void *obj)
 {
   const struct stream_stand_in *p = obj;
   void *keep = NULL;
+  uint32_t number = 0;
   size_t bytes = 0;
 
-  if (p->hidden == 0 || stream_take(GCX_REVEAL(p->hidden), &keep, &bytes) == 0)
+  if (p->hidden != 0)
+    number = stream_take(GCX_REVEAL(p->hidden), &keep, &bytes);
+  if (number == 0)
     return 0;
+  if (gcx__fd_has_changed_hands(stream_fd(p), number))
+    return -EBADF;
   gcx__fd_closing(stream_fd(p), gcx__lifecycle_site());
   return stream_end(p, bytes);
 }

@@ -393,6 +393,31 @@ START_TEST(test_lost_ones_are_closed)
   }
 END_TEST
 
+/* A lost stream whose number the program has closed and opened again: closing it
+ * would close what the program has opened. */
+static GCX_NOINLINE void lose_one_without_number(int *ret_fd)
+{
+  FILE *f = opened();
+  int fd = fileno(f);
+
+  ck_assert_int_eq(close(fd), 0); /* by a library: the ledger does not see it */
+  *ret_fd = gcx_redirect_open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ck_assert_int_eq(*ret_fd, fd);
+}
+
+START_TEST(test_a_number_that_changed_hands)
+  {
+    int fds[LOST];
+
+    objects_setup(GCX_LEAK_DISPOSE);
+    for (int i = 0; i < LOST; i++)
+      lose_one_without_number(&fds[i]);
+    (void)objects_found();
+    for (int i = 0; i < LOST; i++)
+      ck_assert_int_eq(gcx_redirect_close(fds[i]), 0);
+  }
+END_TEST
+
 static void loses_files(void *arg)
 {
   (void)arg;
@@ -636,6 +661,7 @@ static Suite *stream_suite(void)
 #ifndef __SANITIZE_ADDRESS__
   tcase_add_test(c, test_lost_popen_is_closed);
 #endif
+  tcase_add_test(c, test_a_number_that_changed_hands);
   tcase_add_test(c, test_it_stops_the_program);
   tcase_add_test(c, test_held_ones_are_left_alone);
   tcase_add_test(c, test_held_by_threads);
