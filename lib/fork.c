@@ -33,6 +33,7 @@
 #include "pressure.h"
 #include "record.h"
 #include "report.h"
+#include "stream.h"
 #include "table.h"
 #include "termination.h"
 #include "thread.h"
@@ -97,6 +98,7 @@ static void fork_child(void)
   gcx__low_memory_after_fork();
   gcx__finalizer_after_fork();
   gcx__fd_after_fork();
+  gcx__stream_popen_after_fork();
   gcx__exhaust_after_fork();
   gcx__table_after_fork();
   gcx__report_after_fork();

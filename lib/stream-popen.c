@@ -148,6 +148,11 @@ void gcx__stream_popen_end(bool begun, const void *stream)
   errno = saved;
 }
 
+void gcx__stream_popen_after_fork(void)
+{
+  popen_busy = false;
+}
+
 uintptr_t gcx__stream_popen_chain(void)
 {
   return __atomic_load_n(&popen_chain, __ATOMIC_ACQUIRE);

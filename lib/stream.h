@@ -68,6 +68,9 @@ uintptr_t gcx__stream_libc_list(void);
 bool gcx__stream_popen_begin(void);
 void gcx__stream_popen_end(bool begun, const void *stream);
 
+/* In the child of a fork: nobody is in that call. */
+void gcx__stream_popen_after_fork(void);
+
 /* Address of that list; 0: not known (yet). */
 uintptr_t gcx__stream_popen_chain(void);
 

@@ -418,6 +418,21 @@ START_TEST(test_a_number_that_changed_hands)
   }
 END_TEST
 
+static void begins_a_popen(void *arg)
+{
+  (void)arg;
+  _exit(gcx__stream_popen_begin() ? 0 : 1);
+}
+
+/* The thread that was in popen() is not there in the child. */
+START_TEST(test_popen_in_the_child_of_a_fork)
+  {
+    ck_assert(gcx__stream_popen_begin());
+    (void)death_demand_exit(begins_a_popen, NULL, 0);
+    gcx__stream_popen_end(true, NULL);
+  }
+END_TEST
+
 static void loses_files(void *arg)
 {
   (void)arg;
@@ -662,6 +677,7 @@ static Suite *stream_suite(void)
   tcase_add_test(c, test_lost_popen_is_closed);
 #endif
   tcase_add_test(c, test_a_number_that_changed_hands);
+  tcase_add_test(c, test_popen_in_the_child_of_a_fork);
   tcase_add_test(c, test_it_stops_the_program);
   tcase_add_test(c, test_held_ones_are_left_alone);
   tcase_add_test(c, test_held_by_threads);
