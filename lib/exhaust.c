@@ -15,15 +15,20 @@
  * hard one it is raised for the time; else a thread collects that has a copy of
  * the table of descriptors to itself, and closes some there.
  *
+ * And it needs memory, to note what it finds. When the address space is full there
+ * is none: so some is kept back, from the first call on, in address space alone,
+ * and given up for the time of a collection that was asked for because of ENOMEM.
+ *
  * A program that is full without having lost anything asks again and again: after
  * a collection in vain there is none for fifty times as long as it took.
  *
- * State: a time, atomic. No lock.
+ * State: a time, who raised the limit, what is kept back; atomic. No lock.
  */
 #include "exhaust.h"
 
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -44,10 +49,12 @@
 #define EXHAUST_WAIT_MS 5000
 #define EXHAUST_PAUSE 50
 #define EXHAUST_SPARE 16 /* descriptors for a collection */
+#define EXHAUST_KEPT_BYTES ((size_t)24 << 20)
 
 static uint64_t exhaust_not_before; /* ns */
 static uint32_t exhaust_raised;     /* one at a time may raise the limit */
 static struct rlimit exhaust_limit_before;
+static void *exhaust_kept; /* NULL: not yet, or given up */
 
 /* ---- what is said */
 
@@ -240,10 +247,37 @@ static void exhaust_let_collect(int error)
     exhaust_lower();
 }
 
+/* ---- memory for it */
+
+/* Of two threads that come at once one has it, the other gives it back. */
+static void exhaust_keep(void)
+{
+  int saved = errno;
+  void *none = NULL,
+       *p = mmap(NULL, EXHAUST_KEPT_BYTES, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+  if (p != MAP_FAILED &&
+      !__atomic_compare_exchange_n(&exhaust_kept, &none, p, false,
+                                   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    (void)munmap(p, EXHAUST_KEPT_BYTES);
+  errno = saved;
+}
+
+static void exhaust_give_up(void)
+{
+  void *p = __atomic_exchange_n(&exhaust_kept, NULL, __ATOMIC_ACQ_REL);
+
+  if (p != NULL)
+    (void)munmap(p, EXHAUST_KEPT_BYTES);
+}
+
 /* ---- making room */
 
 uint32_t gcx__exhaust_mark(void)
 {
+  if (GCX_UNLIKELY(__atomic_load_n(&exhaust_kept, __ATOMIC_RELAXED) == NULL))
+    exhaust_keep();
   return gcx__fd_reclaimed();
 }
 
@@ -252,9 +286,13 @@ static bool exhaust_collect(int error, uint32_t mark)
 {
   size_t found = gcx__finding_count();
 
+  if (error == ENOMEM)
+    exhaust_give_up();
   (void)gcx__finalizer_wait(EXHAUST_WAIT_MS);
   if (gcx__fd_reclaimed() == mark)
     exhaust_let_collect(error);
+  if (error == ENOMEM)
+    exhaust_keep();
   found = gcx__finding_count() - found;
   exhaust_tell(error, mark, found);
   return gcx__fd_reclaimed() != mark || found != 0;

@@ -6,11 +6,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "exhaust.h"
 #include "finalizer.h"
+#include "redirect.h"
 #include "waits.h"
 
 #define LOST 60
@@ -175,6 +179,135 @@ START_TEST(test_memory_without_descriptors)
   }
 END_TEST
 
+/* ---- an address space that lost resources fill */
+
+#define MIB ((size_t)1 << 20)
+#define MAP_BYTES (32 * MIB)
+
+static char map_path[32];
+static struct rlimit memory_before, descriptors_before;
+
+static GCX_NOINLINE bool lose_map(void)
+{
+  return gcx_map_file(map_path, false) != NULL;
+}
+
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+/* A wide one: its buffers are 20 KiB. */
+static GCX_NOINLINE bool lose_stream(void)
+{
+  FILE *f = gcx_redirect_fopen("/etc/passwd", "r");
+
+  if (f != NULL)
+    (void)fgetwc(f);
+  return f != NULL;
+}
+
+/* 32 KiB. */
+static GCX_NOINLINE bool lose_dir(void)
+{
+  return gcx_redirect_opendir("/") != NULL;
+}
+#endif
+
+/* In a room for a part of them @n are lost. */
+static const struct memory_case {
+  bool (*lose)(void);
+  size_t room;
+  int n;
+  const char *said;
+} memory_cases[] = {
+  { lose_map, 20 * MAP_BYTES + MAP_BYTES / 2, 100, "none of which" },
+#ifndef __SANITIZE_ADDRESS__
+  { lose_stream, 12 * MIB, 1500, "descriptors were held by lost objects" },
+  { lose_dir, 12 * MIB, 1000, "descriptors were held by lost objects" },
+#endif
+};
+
+static size_t mapped_bytes(void)
+{
+  FILE *f = fopen("/proc/self/statm", "re");
+  size_t pages = 0;
+
+  ck_assert_ptr_nonnull(f);
+  ck_assert_int_eq(fscanf(f, "%zu", &pages), 1);
+  (void)fclose(f);
+  return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void make_map_file(void)
+{
+  int fd = memfd_create("map", MFD_CLOEXEC);
+
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(ftruncate(fd, (off_t)MAP_BYTES), 0);
+  (void)snprintf(map_path, sizeof map_path, "/proc/self/fd/%d", fd);
+}
+
+/* Memory is what runs out first: of descriptors there are enough. */
+static void limit_memory(size_t room)
+{
+  struct rlimit limit;
+
+  ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &descriptors_before), 0);
+  limit = descriptors_before;
+  limit.rlim_cur = GCX_MIN(limit.rlim_max, (rlim_t)4096);
+  ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  ck_assert_int_eq(getrlimit(RLIMIT_AS, &memory_before), 0);
+  limit = memory_before;
+  limit.rlim_cur = mapped_bytes() + room;
+  ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static void unlimit_memory(void)
+{
+  ck_assert_int_eq(setrlimit(RLIMIT_AS, &memory_before), 0);
+  ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &descriptors_before), 0);
+}
+
+/* How many could be opened before one could not. */
+static int lose_in_a_room(enum gcx__leak leak, const struct memory_case *m)
+{
+  int lost = 0, error;
+
+  begin(leak);
+  make_map_file();
+  ck_assert(m->lose());
+  (void)objects_found();
+  limit_memory(m->room);
+  errno = 0;
+  while (lost < m->n && m->lose())
+    lost++;
+  error = errno;
+  unlimit_memory();
+  ck_assert_int_eq(lost < m->n ? error : ENOMEM, ENOMEM);
+  ck_assert_uint_ge(seen->findings[GCX_REPORT_EXHAUSTED], 1);
+  ck_assert_int_eq(strncmp(seen->last.detail, "ENOMEM: ", 8), 0);
+  ck_assert_ptr_nonnull(strstr(seen->last.detail, m->said));
+  ck_assert_uint_ge(strtoul(seen->last.detail + strlen("ENOMEM: "), NULL, 10),
+                    10);
+  return lost;
+}
+
+START_TEST(test_memory_is_released)
+  {
+    const struct memory_case *m = &memory_cases[_i];
+
+    ck_assert_int_eq(lose_in_a_room(GCX_LEAK_DISPOSE, m), m->n);
+  }
+END_TEST
+
+/* What is only reported stays; the call fails as ever. */
+START_TEST(test_lost_memory_is_reported)
+  {
+    const struct memory_case *m = &memory_cases[_i];
+
+    ck_assert_int_lt(lose_in_a_room(GCX_LEAK_REPORT, m), m->n);
+    ck_assert_uint_ge(seen->findings[GCX_REPORT_LEAK], 1);
+    ck_assert(m->lose());
+  }
+END_TEST
+
 /* ---- descriptors for the collection */
 
 static int open_descriptors(void)
@@ -327,6 +460,10 @@ static Suite *suite(void)
   tcase_add_test(c, test_each_site_is_told_and_released);
   tcase_add_test(c, test_each_site_is_told);
   tcase_add_test(c, test_memory_without_descriptors);
+  tcase_add_loop_test(c, test_memory_is_released, 0,
+                      (int)GCX_ARRAY_LENGTH(memory_cases));
+  tcase_add_loop_test(c, test_lost_memory_is_reported, 0,
+                      (int)GCX_ARRAY_LENGTH(memory_cases));
   tcase_add_loop_test(c, test_below_a_limit, 0, 2);
   tcase_add_test(c, test_the_programs_own_stay_open);
   tcase_add_test(c, test_the_limit_is_as_it_was);
