@@ -7,12 +7,15 @@
  * with a block of gcx's.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <wchar.h>
 
 extern void *part_grow(void *p, size_t bytes);
 
@@ -118,6 +121,123 @@ static void show_lines(void)
   free(line);
 }
 
+/* ---- text */
+
+static void show_copies(void)
+{
+  const char unended[4] = { 'f', 'o', 'u', 'r' };
+  char *s = strndup(unended, 4), *t = strndup("longer", two), *u = strdup("");
+  char *none = strndup("", half);
+  wchar_t *w = wcsdup(L"");
+
+  SHOW(strlen(s) == 4 && memcmp(s, unended, 4) == 0);
+  SHOW(strcmp(t, "lo"));
+  SHOW(*u);
+  SHOW(*none);
+  SHOW(*w);
+  free(s);
+  free(t);
+  free(u);
+  free(none);
+  free(w);
+}
+
+static void show_formatted(void)
+{
+  char *s = NULL;
+
+  SHOW(asprintf(&s, "%s", "") == 0 && *s == '\0');
+  free(s);
+  SHOW(asprintf(&s, "%0*d", 70000, 1) == 70000 && s[69999] == '1');
+  free(s);
+  SHOW(asprintf(&s, "%lc", (wint_t)0x20ac) == -1); /* not in this locale */
+  errno = ENOENT;
+  printf("%d, ", asprintf(&s, "%m"));
+  printf("%s\n", s);
+  free(s);
+}
+
+/* ---- streams in memory */
+
+static void show_written(FILE *f, char *const *text, const size_t *bytes)
+{
+  SHOW(fflush(f));
+  printf("%zu bytes, at %ld:", *bytes, ftell(f));
+  for (size_t i = 0; i < *bytes; i++)
+    printf(" %02x", (unsigned)(unsigned char)(*text)[i]);
+  printf(", then %02x\n", (unsigned)(unsigned char)(*text)[*bytes]);
+}
+
+static void show_memstream(void)
+{
+  char *text = NULL;
+  size_t bytes = 77;
+  FILE *f = open_memstream(&text, &bytes);
+
+  SHOW(f);
+  SHOW(fileno(f) == -1);
+  SHOW(fwide(f, 0) < 0);
+  show_written(f, &text, &bytes);
+  SHOW(fputs("hello", f) >= 0);
+  show_written(f, &text, &bytes);
+  SHOW(fseek(f, 2, SEEK_SET));
+  SHOW(fputs("L", f) >= 0);
+  show_written(f, &text, &bytes);
+  SHOW(fseek(f, -1, SEEK_SET) == -1);
+  SHOW(fseek(f, 9, SEEK_SET));
+  SHOW(fputs("far", f) >= 0);
+  show_written(f, &text, &bytes);
+  SHOW(fclose(f));
+  printf("%zu bytes\n", bytes);
+  free(text);
+  f = open_memstream(&text, &bytes); /* nothing is written to it */
+  SHOW(fclose(f));
+  printf("%zu bytes, %d\n", bytes, text[0]);
+  free(text);
+}
+
+/* ---- names of files */
+
+static int fails(const struct dirent *e)
+{
+  (void)e;
+  errno = EAGAIN; /* that is its own affair */
+  return 0;
+}
+
+static void show_paths(void)
+{
+  char room[4096], *s;
+  struct dirent *mark = NULL, **list = &mark;
+
+  SHOW(realpath(NULL, NULL));
+  SHOW(realpath("", NULL));
+  SHOW(realpath("/nowhere/at/all", NULL));
+  SHOW(realpath("/dev/null/below", NULL));
+  SHOW(realpath("/nowhere/at/all", room));
+  SHOW(realpath("/dev/../dev/null", room) == room &&
+       strcmp(room, "/dev/null") == 0);
+  SHOW(canonicalize_file_name(""));
+  s = realpath("/", NULL);
+  SHOW(strcmp(s, "/"));
+  free(s);
+  SHOW(chdir("/tmp"));
+  SHOW(getcwd(NULL, two));
+  SHOW(getcwd(room, two));
+  SHOW(getcwd(room, nothing));
+  s = getcwd(NULL, 100);
+  SHOW(strcmp(s, "/tmp"));
+  SHOW(malloc_usable_size(s) >= 100);
+  free(s);
+  s = getcwd(NULL, 5); /* just enough */
+  SHOW(strcmp(s, "/tmp"));
+  free(s);
+  SHOW(scandir("/nowhere/at/all", &list, NULL, NULL) == -1 && list == &mark);
+  SHOW(scandir("/dev/null", &list, NULL, NULL) == -1 && list == &mark);
+  SHOW(scandir("/", &list, fails, NULL));
+  free(list);
+}
+
 int main(void)
 {
   show_sizes();
@@ -126,6 +246,10 @@ int main(void)
   show_alignment();
   show_errno();
   show_lines();
+  show_copies();
+  show_formatted();
+  show_memstream();
+  show_paths();
   puts("done");
   return 0;
 }
