@@ -331,11 +331,15 @@ void gcx__table_trim(void)
 
 /* ---- fork */
 
+/* Also of states that wait to be used again: whoever came too late may have had the
+ * latch. */
 void gcx__table_after_fork(void)
 {
   struct gcx__link *l;
 
   gcx__entries_after_fork();
+  for (struct gcx__table *t = table_free; t != NULL; t = t->next_free)
+    gcx__latch_reset(&t->latch);
   for (l = gcx__table_list.next; l != &gcx__table_list; l = l->next) {
     struct gcx__table *t = GCX_CONTAINER_OF(l, struct gcx__table, link);
 

@@ -1296,6 +1296,39 @@ START_TEST(test_fork)
   }
 END_TEST
 
+/* A writer that came too late holds the latch of a state that waits to be used
+ * again. */
+static void child_of_a_late_writer(void *state)
+{
+  struct gcx_table *t = NULL;
+
+  (void)alarm(60);
+  for (int i = 0; i < 100 && (t == NULL || t->state != state); i++) {
+    t = gcx_table_create(GCX_TABLE_BORROWS);
+    if (gcx_table_set(t, keys[0], keys[0]) != 0)
+      _exit(2);
+  }
+  if (t->state != state || gcx_table_get(t, keys[0]) != keys[0])
+    _exit(3);
+}
+
+START_TEST(test_fork_with_a_late_writer)
+  {
+    struct gcx_table *t = gcx_table_create(GCX_TABLE_BORROWS);
+    struct gcx__table *state = t->state;
+    size_t n = gcx__table_tables();
+
+    fill(table, 16);
+    gcx_dispose(t);
+    for (int i = 0; i < 10 && gcx__table_tables() == n; i++)
+      collect();
+    ck_assert_uint_lt(gcx__table_tables(), n);
+    gcx__latch_lock(&state->latch);
+    death_demand_exit(child_of_a_late_writer, state, 0);
+    gcx__latch_unlock(&state->latch);
+  }
+END_TEST
+
 static int stop_changing;
 
 static void *changes(void *arg)
@@ -1403,6 +1436,7 @@ static Suite *table_suite(void)
   tcase_add_test(c, test_dependent_follows_realloc);
   c = case_of(s, "fork");
   tcase_add_test(c, test_fork);
+  tcase_add_test(c, test_fork_with_a_late_writer);
   tcase_add_test(c, test_fork_while_others_change_it);
   return s;
 }
