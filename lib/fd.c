@@ -246,11 +246,9 @@ static bool fd_is_sweep(int fd, uintptr_t pc)
   int64_t step = (int64_t)fd - fd_previous.fd;
   int64_t onwards = step * fd_previous.direction;
 
-  if (fd_previous.pc != pc)
-    fd_previous.direction = 0;
-  else if (step == 1 || step == -1)
+  if (fd_previous.pc == pc && (step == 1 || step == -1))
     fd_previous.direction = (int)step;
-  else if (onwards <= 0 || onwards > FD_SKIPPED + 1)
+  else if (fd_previous.pc != pc || onwards <= 0 || onwards > FD_SKIPPED + 1)
     fd_previous.direction = 0;
   fd_previous.pc = pc;
   fd_previous.fd = fd;
