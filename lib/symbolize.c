@@ -62,7 +62,7 @@ struct symbolize_memory {
 
 /* A conversation with a helper. */
 struct symbolize_talk {
-  int fd;
+  struct gcx__helper_end end;
   uint64_t deadline_ns;
   uint32_t sent;        /* pending entries of which the request has left */
   uint32_t answered;    /* and of which the answer is complete */
@@ -274,7 +274,7 @@ static void symbolize_understand(struct symbolize_talk *t)
 /* What has come; false when nothing will come any more. */
 static bool symbolize_receive(struct symbolize_talk *t)
 {
-  ssize_t n = recv(t->fd, symbolize_memory->answer + t->answer_bytes,
+  ssize_t n = recv(t->end.fd, symbolize_memory->answer + t->answer_bytes,
                    SYMBOLIZE_LINE_BYTES - t->answer_bytes, MSG_DONTWAIT);
 
   if (n < 0)
@@ -312,7 +312,7 @@ static bool symbolize_send(struct symbolize_talk *t)
     if (t->request_bytes == 0)
       symbolize_build_request(
           t, &symbolize_memory->entries[symbolize_memory->pending[t->sent]]);
-    n = send(t->fd, symbolize_memory->request + t->request_done,
+    n = send(t->end.fd, symbolize_memory->request + t->request_done,
              t->request_bytes - t->request_done, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0)
       return errno == EAGAIN || errno == EINTR;
@@ -322,7 +322,7 @@ static bool symbolize_send(struct symbolize_talk *t)
       t->sent++;
     }
   }
-  (void)shutdown(t->fd, SHUT_WR);
+  (void)shutdown(t->end.fd, SHUT_WR);
   return true;
 }
 
@@ -339,7 +339,7 @@ static int symbolize_ms_left(const struct symbolize_talk *t)
 static bool symbolize_talk(struct symbolize_talk *t)
 {
   while (t->answered < symbolize_pending) {
-    struct pollfd p = { .fd = t->fd, .events = POLLIN };
+    struct pollfd p = { .fd = t->end.fd, .events = POLLIN };
     int left = symbolize_ms_left(t);
 
     if (t->sent < symbolize_pending && !t->unheard)
@@ -351,6 +351,8 @@ static bool symbolize_talk(struct symbolize_talk *t)
     }
     if (poll(&p, 1, left) <= 0)
       continue;
+    if (!gcx__helper_has(&t->end))
+      return false;
     if ((p.revents & POLLOUT) != 0 && !symbolize_send(t))
       t->unheard = true;
     if ((p.revents & ~POLLOUT) != 0 && !symbolize_receive(t)) {
@@ -364,6 +366,15 @@ static bool symbolize_talk(struct symbolize_talk *t)
 
 /* ------------------------------------------------------------------- batch */
 
+/* The socket is gone: what was not answered is asked again some other time. */
+static void symbolize_take_back(struct symbolize_talk *t)
+{
+  symbolize_say("its socket to the helper was closed by the program");
+  for (uint32_t i = t->answered; i < t->sent; i++)
+    symbolize_memory->entries[symbolize_memory->pending[i]].frames = 0;
+  t->sent = t->answered;
+}
+
 /* Entries whose request has left are ASKED, the others stay NEW. */
 static void symbolize_settle(const struct symbolize_talk *t)
 {
@@ -373,15 +384,6 @@ static void symbolize_settle(const struct symbolize_talk *t)
           left * sizeof(symbolize_memory->pending[0]));
   symbolize_pending = left;
   symbolize_counts.asked += t->sent;
-}
-
-static bool symbolize_connect(int ret_pair[2])
-{
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_pair) == 0)
-    return true;
-  symbolize_say("no socket for the helper could be had (%s)",
-                strerrordesc_np(errno));
-  return false;
 }
 
 /* An installation that was moved: where the helper would be beside the file
@@ -414,28 +416,42 @@ static int symbolize_start(int fd, pid_t *ret_pid)
   return 0;
 }
 
+static void symbolize_end_talk(struct symbolize_talk *t, pid_t pid, bool done)
+{
+  bool has = gcx__helper_has(&t->end);
+
+  if (has)
+    gcx__helper_end(pid, t->end.fd, !done);
+  else if (!done)
+    symbolize_take_back(t);
+  symbolize_broken = has && !done;
+  symbolize_settle(t);
+}
+
 static void symbolize_ask_helper(void)
 {
   struct symbolize_talk t = { .deadline_ns = gcx__now_ns() +
                                              gcx__opt.symbolize_ms * 1000000u };
-  int pair[2], error;
+  struct gcx__helper_end ends[2];
+  int error = gcx__helper_connect(ends);
   pid_t pid = 0;
 
-  if (!symbolize_connect(pair))
+  if (error != 0) {
+    symbolize_say("no socket for the helper could be had (%s)",
+                  strerrordesc_np(error));
     return;
-  t.fd = pair[0];
-  error = symbolize_start(pair[1], &pid);
-  (void)close(pair[1]);
+  }
+  t.end = ends[0];
+  error = symbolize_start(ends[1].fd, &pid);
+  gcx__helper_close(&ends[1]);
   if (error != 0) {
     symbolize_say("the helper %s could not be started (%s)", symbolize_path,
                   strerrordesc_np(error));
   } else {
     symbolize_counts.helpers++;
-    symbolize_broken = !symbolize_talk(&t);
-    gcx__helper_end(pid, pair[0], symbolize_broken);
-    symbolize_settle(&t);
+    symbolize_end_talk(&t, pid, symbolize_talk(&t));
   }
-  (void)close(pair[0]);
+  gcx__helper_close(&t.end);
 }
 
 void gcx__symbolize_run(void)

@@ -4,8 +4,10 @@
 #include "symbols.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 /* ---- helpers that are not what they should be */
@@ -210,6 +212,51 @@ START_TEST(test_standard_descriptors_closed)
   }
 END_TEST
 
+/* ---- a program that closes what it does not know, and opens files of its own */
+
+static int own_pair[2], next_number, started;
+
+static void *takes_the_number(void *arg)
+{
+  char c;
+
+  if (read(started, &c, 1) != 1 || fcntl(next_number, F_GETFD) < 0 ||
+      dup2(own_pair[0], next_number) < 0)
+    return NULL;
+  return arg;
+}
+
+START_TEST(test_number_is_taken_meanwhile)
+  {
+    uintptr_t pc = (uintptr_t)conn_open + 1;
+    struct stat own, now;
+    pthread_t thread;
+    char path[256], byte;
+    void *result;
+
+    run("mkfifo started");
+    (void)snprintf(path, sizeof(path), "%s/started", directory);
+    started = open(path, O_RDWR | O_CLOEXEC);
+    ck_assert_int_ge(started, 0);
+    use_script("echo x > started; exec sleep 4"); /* it answers nothing */
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, own_pair), 0);
+    ck_assert_int_eq(fstat(own_pair[0], &own), 0);
+    next_number = dup(own_pair[0]);
+    ck_assert_int_eq(close(next_number), 0);
+    gcx__opt.symbolize_ms = 1500;
+    ck_assert_int_eq(pthread_create(&thread, NULL, takes_the_number, &own), 0);
+    look_up(pc);
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    if (result == NULL)
+      return; /* it came too late: gcx was done */
+    nothing_is_known(pc);
+    ck_assert_int_eq(fstat(next_number, &now), 0);
+    ck_assert_uint_eq(now.st_ino, own.st_ino);
+    ck_assert_int_eq(recv(own_pair[1], &byte, 1, MSG_DONTWAIT), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+  }
+END_TEST
+
 static void ignore_all_signals(void)
 {
   for (int sig = 1; sig <= SIGRTMAX; sig++)
@@ -259,6 +306,7 @@ static Suite *helper_suite(void)
   tcase_add_test(helpers, test_answers_before_the_end_count);
   tcase_add_test(helpers, test_answers_count_although_requests_are_left);
   tcase_add_test(helpers, test_no_descriptor_left);
+  tcase_add_test(helpers, test_number_is_taken_meanwhile);
   tcase_add_test(helpers, test_switched_off);
   tcase_add_test(helpers, test_no_child_to_be_seen);
   tcase_add_test(helpers, test_children_ignored);
