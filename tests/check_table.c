@@ -1329,13 +1329,14 @@ START_TEST(test_fork_with_a_late_writer)
   }
 END_TEST
 
-static int stop_changing;
+static int changing, stop_changing;
 
 static void *changes(void *arg)
 {
   unsigned i = 0;
 
   (void)arg;
+  flag_raise(&changing);
   while (!flag_is_up(&stop_changing)) {
     void *key = keys[i++ % MANY];
 
@@ -1365,6 +1366,9 @@ START_TEST(test_fork_while_others_change_it)
 
     fill(table, 16);
     thread = thread_start(changes, NULL);
+    /* A thread that begins is inside malloc, and AddressSanitizer's has no handler
+     * for fork(): its child would wait for ever. */
+    flag_wait(&changing);
     for (int i = 0; i < 20; i++)
       death_demand_exit(child_of_a_busy_parent, NULL, 0);
     flag_raise(&stop_changing);
