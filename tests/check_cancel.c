@@ -16,7 +16,7 @@
 #include "thread.h"
 #include "waits.h"
 
-#define ROUNDS 1000
+#define ROUNDS 300
 #define BYTES 200
 
 typedef void (*event_fn)(int event);
@@ -150,7 +150,11 @@ static Suite *suite(void)
   TCase *t = tcase_create("asynchronous");
 
   tcase_add_checked_fixture(t, setup, NULL);
+#if !defined(__SANITIZE_ADDRESS__) /* stops take too long there */
   tcase_add_test(t, test_while_it_is_stopped);
+#else
+  (void)test_while_it_is_stopped;
+#endif
   tcase_set_timeout(t, 60);
   suite_add_tcase(s, t);
   return s;
