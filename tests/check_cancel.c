@@ -8,6 +8,7 @@
  * destructors to run and collections to answer. A plain one is made first: the C
  * library loads what it unwinds with at the first cancellation of a process.
  */
+#ifndef __SANITIZE_ADDRESS__
 #include <pthread.h>
 #include <signal.h>
 
@@ -150,14 +151,21 @@ static Suite *suite(void)
   TCase *t = tcase_create("asynchronous");
 
   tcase_add_checked_fixture(t, setup, NULL);
-#if !defined(__SANITIZE_ADDRESS__) /* stops take too long there */
   tcase_add_test(t, test_while_it_is_stopped);
-#else
-  (void)test_while_it_is_stopped;
-#endif
   tcase_set_timeout(t, 60);
   suite_add_tcase(s, t);
   return s;
 }
 
 GCX_CHECK_MAIN(suite);
+#else
+#include <stdio.h>
+
+int main(void)
+{
+  (void)puts(
+      "under AddressSanitizer it took more than a minute once in four runs");
+  return 77;
+}
+
+#endif
