@@ -27,7 +27,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,37 +144,15 @@ int gcx__helper_start(const char *path, int fd, char *stacks, pid_t *ret_pid)
   return plan.error;
 }
 
-static void helper_end_note(struct gcx__helper_end *e, int fd)
-{
-  struct stat s = { .st_ino = 0 };
-
-  (void)fstat(fd, &s);
-  *e = (struct gcx__helper_end){ fd, s.st_dev, s.st_ino };
-}
-
-int gcx__helper_connect(struct gcx__helper_end ret_ends[2])
+int gcx__helper_connect(struct gcx__own_fd ret_ends[2])
 {
   int pair[2];
 
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
     return errno;
-  helper_end_note(&ret_ends[0], pair[0]);
-  helper_end_note(&ret_ends[1], pair[1]);
+  gcx__own_fd_note(&ret_ends[0], pair[0]);
+  gcx__own_fd_note(&ret_ends[1], pair[1]);
   return 0;
-}
-
-bool gcx__helper_has(const struct gcx__helper_end *e)
-{
-  struct stat now;
-
-  return fstat(e->fd, &now) == 0 && now.st_dev == e->device &&
-         now.st_ino == e->inode;
-}
-
-void gcx__helper_close(const struct gcx__helper_end *e)
-{
-  if (gcx__helper_has(e))
-    (void)close(e->fd);
 }
 
 /* The process at the other end of @fd has closed it, or does within @ms. */

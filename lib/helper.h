@@ -7,24 +7,13 @@
 
 #include <sys/types.h>
 
-#include "assert.h"
+#include "own-fd.h"
 
 /* Stacks of two short-lived children that share our memory. */
 #define GCX__HELPER_STACK_BYTES ((size_t)128 * 1024)
 
-/* One end of the connection to a helper. The program may close a descriptor that it
- * does not know, and have a file of its own at that number. */
-struct gcx__helper_end {
-  int fd;
-  uint64_t device, inode; /* what it was when it was made */
-};
-
-/* Both ends; 0, or an error number. */
-int gcx__helper_connect(struct gcx__helper_end ret_ends[2]);
-
-/* Is it still that? Asked before each use. */
-bool gcx__helper_has(const struct gcx__helper_end *e);
-void gcx__helper_close(const struct gcx__helper_end *e);
+/* Both ends of the connection to a helper; 0, or an error number. */
+int gcx__helper_connect(struct gcx__own_fd ret_ends[2]);
 
 /* Run "@path --serve" with @fd for its input and output. 0, or an error number
  * if it could not be started. @stacks: GCX__HELPER_STACK_BYTES, aligned to 16. */

@@ -26,13 +26,13 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../include/gcx/latency.h"
 #include "bdw.h"
 #include "options.h"
 #include "out.h"
+#include "own-fd.h"
 #include "service.h"
 #include "thread.h"
 
@@ -44,8 +44,7 @@ enum low_state { LOW_NONE, LOW_WATCHING, LOW_OVER };
 
 static uint32_t low_state;
 static uint32_t low_reactions;
-static int low_fd = -1;
-static struct stat low_file; /* behind it */
+static struct gcx__own_fd low_own = { .fd = -1 };
 
 int gcx__low_memory_open(const char *path)
 {
@@ -106,23 +105,13 @@ static void *low_wait(void *arg)
   return NULL;
 }
 
-/* A daemon may have closed what it did not open, and have the number again. */
-static bool low_is_ours(int fd, const struct stat *file)
-{
-  struct stat now;
-
-  return fstat(fd, &now) == 0 && now.st_dev == file->st_dev &&
-         now.st_ino == file->st_ino;
-}
-
 void gcx__low_memory_watch(int fd)
 {
   struct pollfd p = { .fd = fd, .events = POLLPRI };
-  struct stat file;
+  struct gcx__own_fd own;
 
-  if (fstat(fd, &file) != 0)
-    return;
-  while (low_is_ours(fd, &file)) {
+  gcx__own_fd_note(&own, fd);
+  while (gcx__own_fd_has(&own)) {
     (void)gcx__bdw_blocking(low_wait, &p);
     if ((p.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
       return;
@@ -147,8 +136,8 @@ static void *low_main(void *unused)
   if (fd < 0) {
     gcx__warn("low_memory=psi has no effect: %s: %s", SYSTEM_FILE,
               strerror(-fd));
-  } else if (fstat(fd, &low_file) == 0) {
-    low_fd = fd;
+  } else {
+    gcx__own_fd_note(&low_own, fd);
     gcx__low_memory_watch(fd);
   }
   __atomic_store_n(&low_state, LOW_OVER, __ATOMIC_RELEASE);
@@ -170,8 +159,7 @@ void gcx__low_memory_ensure(void)
 
 void gcx__low_memory_after_fork(void)
 {
-  if (low_fd >= 0 && low_is_ours(low_fd, &low_file))
-    (void)close(low_fd);
-  low_fd = -1;
+  gcx__own_fd_close(&low_own);
+  low_own.fd = -1;
   low_state = LOW_NONE;
 }

@@ -62,7 +62,7 @@ struct symbolize_memory {
 
 /* A conversation with a helper. */
 struct symbolize_talk {
-  struct gcx__helper_end end;
+  struct gcx__own_fd end;
   uint64_t deadline_ns;
   uint32_t sent;        /* pending entries of which the request has left */
   uint32_t answered;    /* and of which the answer is complete */
@@ -351,7 +351,7 @@ static bool symbolize_talk(struct symbolize_talk *t)
     }
     if (poll(&p, 1, left) <= 0)
       continue;
-    if (!gcx__helper_has(&t->end))
+    if (!gcx__own_fd_has(&t->end))
       return false;
     if ((p.revents & POLLOUT) != 0 && !symbolize_send(t))
       t->unheard = true;
@@ -418,7 +418,7 @@ static int symbolize_start(int fd, pid_t *ret_pid)
 
 static void symbolize_end_talk(struct symbolize_talk *t, pid_t pid, bool done)
 {
-  bool has = gcx__helper_has(&t->end);
+  bool has = gcx__own_fd_has(&t->end);
 
   if (has)
     gcx__helper_end(pid, t->end.fd, !done);
@@ -432,7 +432,7 @@ static void symbolize_ask_helper(void)
 {
   struct symbolize_talk t = { .deadline_ns = gcx__now_ns() +
                                              gcx__opt.symbolize_ms * 1000000u };
-  struct gcx__helper_end ends[2];
+  struct gcx__own_fd ends[2];
   int error = gcx__helper_connect(ends);
   pid_t pid = 0;
 
@@ -443,7 +443,7 @@ static void symbolize_ask_helper(void)
   }
   t.end = ends[0];
   error = symbolize_start(ends[1].fd, &pid);
-  gcx__helper_close(&ends[1]);
+  gcx__own_fd_close(&ends[1]);
   if (error != 0) {
     symbolize_say("the helper %s could not be started (%s)", symbolize_path,
                   strerrordesc_np(error));
@@ -451,7 +451,7 @@ static void symbolize_ask_helper(void)
     symbolize_counts.helpers++;
     symbolize_end_talk(&t, pid, symbolize_talk(&t));
   }
-  gcx__helper_close(&t.end);
+  gcx__own_fd_close(&t.end);
 }
 
 void gcx__symbolize_run(void)
